@@ -1,0 +1,104 @@
+"""Which LM and adapter a program uses: process-wide defaults, and overrides for a block of code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from pytest_lmprog.adapters import Adapter
+from pytest_lmprog.errors import ConfigurationError
+from pytest_lmprog.lm.types import LanguageModel
+
+__all__ = ["Settings", "configure", "context", "current", "settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What predictors look up when they run.
+
+    Parameters
+    ----------
+    lm: the LM, or None where none is configured.
+    adapter: the adapter, or None: JSON where the model can be constrained, else chat.
+    rm: the retriever.
+    rollout: number of the sampled answer that this run asks for.
+    params: request parameters over the LM's own and under a predictor's (``{"temperature": 1.0}``).
+    """
+
+    lm: LanguageModel | None = None
+    adapter: Adapter | None = None
+    rm: Any = None
+    rollout: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+_NAMES = tuple(f.name for f in fields(Settings))
+_overrides: ContextVar[Settings | None] = ContextVar("lmprog_settings", default=None)
+
+
+class _Default:
+    settings = Settings()
+
+
+def current() -> Settings:
+    """Return the settings that hold here and now."""
+    return _overrides.get() or _Default.settings
+
+
+def configure(**changes: Any) -> None:
+    """Change the process-wide defaults: ``lm``, ``adapter``, ``rm``. Threads see them too.
+
+    Raises ConfigurationError for an unknown name or an LM that is a string."""
+    _Default.settings = _changed(_Default.settings, changes)
+
+
+@contextmanager
+def context(**changes: Any) -> Iterator[Settings]:
+    """Override settings within the block, for this thread or task and those started from it by copy."""
+    token = _overrides.set(_changed(current(), changes))
+    try:
+        yield current()
+    finally:
+        _overrides.reset(token)
+
+
+def _changed(base: Settings, changes: Mapping[str, Any]) -> Settings:
+    unknown = sorted(set(changes) - set(_NAMES))
+    if unknown:
+        raise ConfigurationError(f"unknown setting {unknown[0]!r}; there are: {', '.join(_NAMES)}")
+    if isinstance(changes.get("lm"), str):
+        name = changes["lm"]
+        raise ConfigurationError(f"lm must be an LM, not a name: {name!r}", hint=f'use lm=lmp.LM("{name}")')
+    return replace(base, **changes)
+
+
+def required_lm(own: LanguageModel | None = None) -> LanguageModel:
+    """Return ``own`` or the configured LM. Raises ConfigurationError, with a line to copy, if there is none."""
+    lm = own or current().lm
+    if lm is None:
+        raise ConfigurationError(
+            "no LM is configured",
+            hint='lmp.configure(lm=lmp.LM("openai/gpt-4o-mini")), or under pytest --lm-model=NAME',
+        )
+    return lm
+
+
+class _SettingsView:
+    """``lmp.settings``: reads the current settings; ``.configure`` and ``.context`` change them."""
+
+    configure = staticmethod(configure)
+    context = staticmethod(context)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _NAMES:
+            return getattr(current(), name)
+        raise AttributeError(f"no setting {name!r}; there are: {', '.join(_NAMES)}")
+
+    def __repr__(self) -> str:
+        return repr(current())
+
+
+settings = _SettingsView()

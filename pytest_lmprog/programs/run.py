@@ -1,0 +1,90 @@
+"""One run of a program on one set of inputs, with its trace."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_lmprog.errors import AnswerError, LmprogError
+from pytest_lmprog.programs.context import context
+from pytest_lmprog.programs.example import Prediction
+from pytest_lmprog.programs.module import Module
+from pytest_lmprog.programs.trace import Trace, tracing
+
+__all__ = ["ProgramError", "Run", "forward_inputs", "run_program"]
+
+
+class ProgramError(AnswerError):
+    """The program raised something of its own. ``kind`` is the exception's class name."""
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of one run: a prediction or an error that counts as the program's failure, and the
+    calls that were made either way."""
+
+    prediction: Prediction | None
+    trace: Trace
+    error: AnswerError | None = None
+
+
+def run_program(
+    program: Module,
+    inputs: Mapping[str, Any],
+    *,
+    rollout: int = 0,
+    params: Mapping[str, Any] | None = None,
+) -> Run:
+    """Run ``program`` on ``inputs``, under the active settings and call scope.
+
+    An unparsable answer, or anything that the program itself raises, comes back as ``Run.error``.
+    Errors that are not the program's (transport, replay miss, budget, usage) are raised.
+    """
+    trace = Trace(names={id(p): name for name, p in program.named_predictors()})
+    try:
+        with tracing(trace), context(rollout=rollout, params=dict(params or {})):
+            output = program(**inputs)
+    except AnswerError as error:
+        return Run(None, trace, error)
+    except LmprogError:
+        raise
+    except Exception as error:
+        cause = _program_error(error)
+        return Run(None, trace, cause)
+    return Run(_as_prediction(output), trace)
+
+
+def _program_error(error: Exception) -> ProgramError:
+    kind = type(error).__name__
+    wrapped = ProgramError(f"the program raised {kind}: {error}", kind=kind)
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _as_prediction(output: Any) -> Prediction:
+    if isinstance(output, Prediction):
+        return output
+    if isinstance(output, Mapping):
+        return Prediction(output)
+    return Prediction(output=output)
+
+
+def forward_inputs(program: Module) -> tuple[str, ...] | None:
+    """Return the names of ``forward``'s parameters, which say which fields of an example are inputs.
+
+    None where ``forward`` takes ``**kwargs`` and the names are not to be had; a predictor's are its
+    signature's input fields."""
+    signature = getattr(program, "signature", None)
+    names = getattr(signature, "input_fields", None)
+    if names is not None:
+        return tuple(names)
+    parameters = list(inspect.signature(program.forward).parameters.values())
+    if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
+        return None
+    return tuple(p.name for p in parameters)
