@@ -1,0 +1,73 @@
+"""A unit: one program with its metrics and examples, and all that was asked of it. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_lmprog.evaluation.scores import Metric
+from pytest_lmprog.programs import Example, Module
+
+if TYPE_CHECKING:
+    from pytest_lmprog.lm.types import LanguageModel
+    from pytest_lmprog.teleprompt.base import Teleprompter
+
+__all__ = ["Gate", "Unit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Thresholds on a metric as a whole (``lm_gate``).
+
+    ``min_score``: least mean over all cases. ``pass_at``: graded score at which a case passes.
+    ``max_regressions``: most cases that may have got worse than the baseline. ``strict``: a fixed case
+    must be accepted.
+    """
+
+    min_score: float | None = None
+    pass_at: float | None = None
+    max_regressions: int = 0
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One compile unit, as collected.
+
+    Parameters
+    ----------
+    id: node id of the class or function, with ``[model]`` where there is one unit a model.
+    module_id: node id of the test module (``tests/test_support.py``).
+    module_path: its file.
+    program: Module class, instance or zero-argument factory.
+    snapshot: path of the accepted snapshot (which need not exist); the pending one is ``NAME.new.yaml``.
+    cases: the examples to test on, inputs known, ids unique.
+    metrics: all metrics of the unit, in definition order, whatever is selected.
+    gates: by metric name; a metric without a mark has the default Gate.
+    repeat: rollouts a case.
+    lm: LM or model name of the mark, or None.
+    """
+
+    id: str
+    name: str
+    module_id: str
+    module_path: Path
+    program: type[Module] | Module | Callable[[], Module]
+    snapshot: Path
+    cases: tuple[Example, ...]
+    metrics: tuple[Metric, ...]
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    repeat: int = 1
+    lm: LanguageModel | str | None = None
+    teleprompter: Teleprompter | None = None
+    trainset: tuple[Example, ...] = ()
+    valset: tuple[Example, ...] | None = None
+    teacher: Any = None
+    max_calls: int | None = None
+    selected_on_cases: bool = False
+
+    def gate(self, metric: str) -> Gate:
+        """Return the gate of ``metric``."""
+        return self.gates.get(metric) or Gate()
