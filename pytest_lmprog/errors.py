@@ -28,6 +28,8 @@ LmprogError
 │   └── SnapshotError           (file and line)
 └── CanonicalError              a value has no canonical JSON form
 
+LmprogWarning (a UserWarning)   something is damaged or doubtful, and the run goes on
+
 Messages say what, where and how to mend it; ``hint`` holds the last part and is
 printed on a line of its own.
 """
@@ -53,6 +55,7 @@ __all__ = [
     "LMTimeoutError",
     "LeakageError",
     "LmprogError",
+    "LmprogWarning",
     "MetricError",
     "MissingExtraError",
     "ParseError",
@@ -78,6 +81,10 @@ class LmprogError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class LmprogWarning(UserWarning):
+    """Something is damaged or doubtful, and the run goes on without it."""
 
 
 class UsageError(LmprogError):
