@@ -1,0 +1,89 @@
+"""One case: the program run on one example, and scored by every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pytest_lmprog.errors import AnswerError
+from pytest_lmprog.evaluation.scores import CaseResult, ErrorInfo, Metric, Objective, Score
+from pytest_lmprog.lm.scope import CallLimit, CallScope, current_scope, use_scope
+from pytest_lmprog.programs.example import Example, Prediction, own_copy
+from pytest_lmprog.programs.module import Module
+from pytest_lmprog.programs.run import ProgramError, Run, run_program
+from pytest_lmprog.programs.trace import Trace
+
+__all__ = ["error_info", "run_case", "run_example", "score_run"]
+
+
+def run_case(
+    program: Module,
+    example: Example,
+    metrics: Objective | Sequence[Metric],
+    *,
+    rollout: int = 0,
+    params: Mapping[str, Any] | None = None,
+    scope: CallScope | None = None,
+    max_calls: int | None = None,
+) -> CaseResult:
+    """Run ``program`` on the inputs of ``example`` and score what it puts out.
+
+    An unparsable answer, or the program raising, is the result's ``error``. What is no verdict on the
+    program is raised: LMError, ReplayMissError, BudgetExceededError, CallLimitError, UsageError, MetricError.
+
+    Parameters
+    ----------
+    metrics: an objective, or metrics; each scores a copy of the prediction of its own.
+    rollout: number of the sampled answer.
+    params: request parameters (``{"temperature": 1.0}``).
+    scope: call scope of the run, default the active one. A limit is added, one for this run.
+    max_calls: the most LM calls of this run of the program (metrics not counted), or None for no limit.
+    """
+    scope = scope or current_scope()
+    run = run_example(program, example, rollout=rollout, params=params, scope=scope, max_calls=max_calls)
+    with use_scope(scope):
+        return score_run(example, run, metrics, rollout=rollout)
+
+
+def run_example(
+    program: Module,
+    example: Example,
+    *,
+    rollout: int = 0,
+    params: Mapping[str, Any] | None = None,
+    scope: CallScope | None = None,
+    max_calls: int | None = None,
+) -> Run:
+    """Run ``program`` on a copy of the inputs of ``example``, unscored. See ``run_case``."""
+    inputs = {name: own_copy(value) for name, value in example.inputs().items()}
+    scope = scope or current_scope()
+    if max_calls is not None:
+        scope = replace(scope, limit=CallLimit(max_calls))
+    with use_scope(scope):
+        return run_program(program, inputs, rollout=rollout, params=params)
+
+
+def score_run(
+    example: Example, run: Run, metrics: Objective | Sequence[Metric], *, rollout: int = 0
+) -> CaseResult:
+    """Score a run that was made before. Raises MetricError where a metric fails."""
+    if run.prediction is None:
+        return CaseResult(example, None, run.trace, error=error_info(run.error), rollout=rollout)
+    scores = {m.name: _scored(m, example, run.prediction, run.trace) for m in _metrics(metrics)}
+    return CaseResult(example, run.prediction, run.trace, scores, rollout=rollout)
+
+
+def _metrics(metrics: Objective | Sequence[Metric]) -> Sequence[Metric]:
+    return metrics.metrics if isinstance(metrics, Objective) else metrics
+
+
+def _scored(metric: Metric, example: Example, prediction: Prediction, trace: Trace) -> Score:
+    return metric.score(example, prediction.copy(), trace)
+
+
+def error_info(error: AnswerError | None) -> ErrorInfo:
+    """Return the stable kind and the words of what a program failed with."""
+    if isinstance(error, ProgramError):
+        return ErrorInfo(error.kind, str(error))
+    return ErrorInfo(type(error).__name__, str(error))
