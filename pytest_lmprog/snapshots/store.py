@@ -1,0 +1,241 @@
+"""Snapshot files: where they lie, how they are read, written, accepted and rejected."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_lmprog.canonical import digest_bytes
+from pytest_lmprog.errors import SnapshotError
+from pytest_lmprog.snapshots.artifact import Snapshot
+from pytest_lmprog.snapshots.text import from_text, to_text
+
+__all__ = [
+    "PENDING_SUFFIX",
+    "SNAPSHOT_FOLDER",
+    "Accepted",
+    "accept",
+    "accepted_path",
+    "find_pending",
+    "is_pending",
+    "pending_path",
+    "read",
+    "read_if_any",
+    "reject",
+    "unit_filename",
+    "write_accepted",
+    "write_pending",
+]
+
+SNAPSHOT_FOLDER = "__lm_snapshots__"
+PENDING_SUFFIX = ".new.yaml"
+
+_NO_BASE = "none"
+_SKIPPED_FOLDERS = frozenset({"node_modules", "site-packages", "__pycache__", "venv", "env"})
+_RESERVED = re.compile(r"^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)", re.I)
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')
+_RETRIES = 8
+
+
+def unit_filename(name: str) -> str:
+    """Return ``name`` as a file name (without suffix) that every platform takes: ``<>:"/\\|?*`` and
+    control characters become ``-``, reserved names get a ``_``. Names that differ may come out equal."""
+    safe = _UNSAFE.sub("-", name).rstrip(". ").lstrip(" ") or "_"
+    return f"_{safe}" if _RESERVED.match(safe) or safe.startswith(".") else safe
+
+
+def pending_path(accepted: Path) -> Path:
+    """Return where the pending snapshot of the accepted one at ``accepted`` lies."""
+    return accepted.with_name(accepted.name.removesuffix(".yaml") + PENDING_SUFFIX)
+
+
+def accepted_path(pending: Path) -> Path:
+    """Return where the accepted snapshot of the pending one at ``pending`` lies."""
+    return pending.with_name(pending.name.removesuffix(PENDING_SUFFIX) + ".yaml")
+
+
+def is_pending(path: Path) -> bool:
+    """Return whether ``path`` is that of a pending snapshot."""
+    return path.name.endswith(PENDING_SUFFIX)
+
+
+def read(path: Path) -> Snapshot:
+    """Return the snapshot at ``path``. Raises SnapshotError where it is missing or damaged."""
+    return from_text(_decoded(_bytes(path), path), str(path))
+
+
+def read_if_any(path: Path) -> Snapshot | None:
+    """Return the snapshot at ``path``, or None where there is no file. Raises SnapshotError on damage."""
+    return read(path) if path.exists() else None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise SnapshotError("there is no such file", path=str(path)) from None
+    except OSError as error:
+        raise SnapshotError(f"cannot be read: {error.strerror}", path=str(path)) from None
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SnapshotError("not UTF-8 text", path=str(path), line=line) from None
+    return text.replace("\r\n", "\n")
+
+
+def _base_of(accepted: Path) -> str:
+    """Return what a pending snapshot notes of the accepted file: a digest that line ends don't change."""
+    if not accepted.exists():
+        return _NO_BASE
+    return digest_bytes(_bytes(accepted).replace(b"\r\n", b"\n"))[:16]
+
+
+def write_accepted(path: Path, snapshot: Snapshot) -> bool:
+    """Write ``snapshot`` as the accepted one at ``path``; return whether the file changed.
+
+    Atomic: a reader sees the old or the new file. Raises SnapshotError where it cannot be written."""
+    return _write(path, to_text(replace(snapshot, base=None)))
+
+
+def write_pending(accepted: Path, snapshot: Snapshot) -> Path:
+    """Write ``snapshot`` beside the accepted one , noting what that is now; return where."""
+    path = pending_path(accepted)
+    _write(path, to_text(replace(snapshot, base=_base_of(accepted))))
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came of accepting: the accepted file and whether it changed."""
+
+    path: Path
+    changed: bool
+
+
+def accept(pending: Path) -> Accepted:
+    """Make the pending snapshot the accepted one and remove the pending file.
+
+    Raises SnapshotError, and changes nothing, where the pending file is damaged or the accepted file
+    has changed since the pending one was made."""
+    snapshot = read(pending)
+    target = accepted_path(pending)
+    text = to_text(replace(snapshot, base=None))
+    changed = not _holds(target, text)
+    if changed:
+        _check_base(pending, target, snapshot.base)
+        _write(target, text)
+    _remove(pending)
+    return Accepted(target, changed)
+
+
+def _check_base(pending: Path, target: Path, base: str | None) -> None:
+    if base is None:
+        raise SnapshotError(
+            "a pending snapshot must say what it was made against (the key 'base')",
+            path=str(pending),
+            hint="compile again with --lm-compile",
+        )
+    now = _base_of(target)
+    if now == base:
+        return
+    what = "is gone" if now == _NO_BASE else "has changed" if base != _NO_BASE else "has appeared"
+    raise SnapshotError(
+        f"not accepted: {target.name} {what} since this pending snapshot was made",
+        path=str(pending),
+        hint="look at both with `lmprog diff`, then compile again with --lm-compile",
+    )
+
+
+def reject(pending: Path) -> None:
+    """Remove the pending snapshot; the accepted one stays as it is. Raises SnapshotError where that fails."""
+    if not is_pending(pending):
+        raise SnapshotError(f"not a pending snapshot (NAME{PENDING_SUFFIX})", path=str(pending))
+    _remove(pending)
+
+
+def find_pending(root: Path) -> list[Path]:
+    """Return the pending snapshots under ``root`` (or ``root`` itself), sorted.
+
+    Hidden folders, virtual environments and node_modules are passed over."""
+    if root.is_file():
+        return [root] if is_pending(root) else []
+    return sorted(_walk(root))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not _skipped(Path(folder, name))]
+        yield from (Path(folder, name) for name in files if name.endswith(PENDING_SUFFIX))
+
+
+def _skipped(folder: Path) -> bool:
+    name = folder.name
+    return name.startswith(".") or name in _SKIPPED_FOLDERS or (folder / "pyvenv.cfg").exists()
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode("utf-8")
+    except OSError:
+        return False
+
+
+def _write(path: Path, text: str) -> bool:
+    if _holds(path, text):
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text.encode("utf-8"))
+    except OSError as error:
+        raise SnapshotError(
+            f"cannot be written: {error.strerror or error}",
+            path=str(path),
+            hint="nothing was changed; make the folder writable and run again",
+        ) from None
+    return True
+
+
+def _replace(path: Path, data: bytes) -> None:
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        _retried(lambda: os.replace(temporary, target))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _retried(action: Callable[[], None]) -> None:
+    """Windows refuses to replace or remove a file that a scanner or editor holds open for a moment."""
+    for attempt in range(_RETRIES):
+        try:
+            action()
+            return
+        except PermissionError:
+            if os.name != "nt" or attempt == _RETRIES - 1:
+                raise
+            time.sleep(0.02 * 2**attempt)
+
+
+def _remove(path: Path) -> None:
+    try:
+        _retried(path.unlink)
+    except OSError as error:
+        raise SnapshotError(f"cannot be removed: {error.strerror}", path=str(path)) from None
