@@ -7,46 +7,48 @@ they are written so that YAML 1.1 readers see text too.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from yaml.composer import Composer
 from yaml.emitter import ScalarAnalysis
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+)
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.parser import Parser
 from yaml.reader import Reader
-from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from pytest_lmprog.errors import SnapshotError
 
 __all__ = ["Inline", "compose", "dump"]
 
-_STR = "tag:yaml.org,2002:str"
-_CORE = (
-    ("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
-    (
-        "tag:yaml.org,2002:bool",
-        re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"),
-        list("tTfF"),
-    ),
-    ("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789")),
-    (
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"),
-        list("-+.0123456789"),
-    ),
+_CORE = "tag:yaml.org,2002:"
+_STR = f"{_CORE}str"
+_KINDS = (
+    ("null", re.compile(r"(?:~|null|Null|NULL|)")),
+    ("bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)")),
+    ("int", re.compile(r"[-+]?[0-9]+")),
+    ("float", re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")),
 )
+
+
+def _resolved(text: str) -> str:
+    """Return the tag of a plain scalar by the core schema of YAML 1.2."""
+    return next((f"{_CORE}{kind}" for kind, pattern in _KINDS if pattern.fullmatch(text)), _STR)
+
+
+_MAX_DEPTH = 100
 _LONG = 100
 """A text without line breaks that is longer than this is written as a block."""
-
-
-class _CoreResolver(BaseResolver):
-    """Resolves plain scalars by the core schema."""
-
-
-for _tag, _pattern, _first in _CORE:
-    _CoreResolver.add_implicit_resolver(_tag, _pattern, _first)
 
 
 class Inline(dict[str, Any]):
@@ -67,7 +69,7 @@ class _Dumper(yaml.SafeDumper):
     def resolve(self, kind: type[Node], value: Any, implicit: Any) -> Any:
         tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
         if kind is ScalarNode and tag == _STR and implicit[0]:
-            return _core.resolve(ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
+            return _resolved(value)
         return tag
 
     def analyze_scalar(self, scalar: str) -> ScalarAnalysis:
@@ -80,8 +82,6 @@ class _Dumper(yaml.SafeDumper):
         style = super().choose_scalar_style()
         return '"' if style == "'" else style
 
-
-_core = _CoreResolver()
 
 _NOT_IN_BLOCK = re.compile(
     r"[^\n\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]"
@@ -102,7 +102,7 @@ def _represent_str(dumper: _Dumper, value: str) -> ScalarNode:
 
 
 def _represent_inline(dumper: _Dumper, value: Inline) -> MappingNode:
-    return dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
+    return dumper.represent_mapping(f"{_CORE}map", value.items(), flow_style=True)
 
 
 _Dumper.add_representer(str, _represent_str)
@@ -124,45 +124,96 @@ def dump(data: Any) -> str:
     )
 
 
-class _PythonLoader(Reader, Scanner, Parser, Composer, _CoreResolver):
+class _PythonParser(Reader, Scanner, Parser):
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
         Scanner.__init__(self)
         Parser.__init__(self)
-        Composer.__init__(self)
-        _CoreResolver.__init__(self)
 
 
-def _fast_loader() -> Any:
-    """libyaml's parser where PyYAML has it: ten times faster, and replay reads snapshots at each start."""
+def _fast_parser() -> Any:
+    """libyaml's parser where PyYAML has it: many times faster, and replay reads snapshots at each start."""
     try:
         from yaml._yaml import CParser  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         return None
-
-    class CLoader(CParser, _CoreResolver):
-        def __init__(self, text: str) -> None:
-            CParser.__init__(self, text)
-            _CoreResolver.__init__(self)
-
-    return CLoader
+    return CParser
 
 
 def compose(text: str, path: str, *, pure: bool = False) -> Node:
-    """Return the node tree of the one document in ``text``. Raises SnapshotError with the line."""
-    loader = (None if pure else _fast_loader()) or _PythonLoader
+    """Return the node tree of the one document in ``text``. ``pure``: without libyaml.
+
+    Raises SnapshotError, with the line, for bad YAML, aliases and absurd nesting."""
+    parser = (None if pure else _fast_parser()) or _PythonParser
     try:
-        node = loader(text).get_single_node()
+        return _composed(_events(parser(text)), path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _bad_yaml(error.problem or "it cannot be read", path, mark.line + 1 if mark else None) from None
+        problem = error.problem or "it cannot be read"
+        raise _bad_yaml(problem, path, mark.line + 1 if mark else None) from None
     except yaml.YAMLError as error:
         raise _bad_yaml(str(error).splitlines()[0], path, None) from None
-    except RecursionError:
-        raise _bad_yaml("nested too deeply", path, None) from None
-    if node is None:
+
+
+def _events(parser: Any) -> Iterator[Any]:
+    while True:
+        event = parser.get_event()
+        if event is None or isinstance(event, StreamEndEvent):
+            return
+        if not isinstance(event, StreamStartEvent):
+            yield event
+
+
+def _composed(events: Iterator[Any], path: str) -> Node:
+    """Build the tree without recursion: yaml's own composers overflow the stack on deep nesting."""
+    roots: list[Node] = []
+    open_nodes: list[tuple[Node, list[Node]]] = []
+    for event in events:
+        if isinstance(event, DocumentStartEvent) and roots:
+            raise _bad_yaml("a second document begins here", path, _line(event))
+        if isinstance(event, CollectionEndEvent):
+            node, children = open_nodes.pop()
+            node.value = children if isinstance(node, SequenceNode) else _pairs(children)
+            continue
+        made = _node(event, path)
+        if made is None:
+            continue
+        (open_nodes[-1][1] if open_nodes else roots).append(made)
+        if not isinstance(made, ScalarNode):
+            open_nodes.append((made, []))
+            if len(open_nodes) > _MAX_DEPTH:
+                raise _bad_yaml("nested too deeply", path, _line(event))
+    if not roots:
         raise SnapshotError("the file is empty", path=path, hint="restore it, or compile again")
-    return node
+    return roots[0]
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _pairs(children: list[Node]) -> list[tuple[Node, Node]]:
+    return list(zip(children[::2], children[1::2], strict=True))
+
+
+def _node(event: Any, path: str) -> Node | None:
+    start, end = event.start_mark, event.end_mark
+    if isinstance(event, AliasEvent):
+        raise SnapshotError("aliases (*name) are not allowed in a snapshot", path=path, line=_line(event))
+    if isinstance(event, ScalarEvent):
+        return ScalarNode(_scalar_tag(event), event.value, start, end, style=event.style)
+    if isinstance(event, SequenceStartEvent):
+        return SequenceNode(event.tag or f"{_CORE}seq", [], start, end)
+    if isinstance(event, MappingStartEvent):
+        return MappingNode(event.tag or f"{_CORE}map", [], start, end)
+    return None
+
+
+def _scalar_tag(event: ScalarEvent) -> str:
+    if event.tag is not None and event.tag != "!":
+        return str(event.tag)
+    plain = event.implicit[0] and event.tag is None
+    return _resolved(event.value) if plain else _STR
 
 
 def _bad_yaml(problem: str, path: str, line: int | None) -> SnapshotError:

@@ -57,12 +57,15 @@ NASTY = [
     "word " * 60 + "end",
 ]
 
+PIECES = [*"ab \t\n\r:#-{}'\"\\", "\x85", "\u2029", "é", "🎉"]
+
 texts = st.one_of(
     st.sampled_from(NASTY),
     st.text(st.characters(exclude_categories=("Cs",)), max_size=40),
-    st.lists(st.sampled_from([*"ab \t\n\r:#-{}'\"\\", "\x85", "\u2029", "é", "🎉"]), max_size=15).map("".join),
+    st.lists(st.sampled_from([*"ab \t\n\r:#-{}'\"\\", "\x85", "\u2029", "é", "🎉"]), max_size=15).map(
+        "".join
+    ),
 )
-names = texts.filter(lambda text: text != "")
 plain = st.recursive(
     st.one_of(
         texts,
@@ -81,7 +84,12 @@ messages = st.lists(
 ).map(tuple)
 fields = st.lists(
     st.builds(
-        FieldSnapshot, texts, st.sampled_from(["input", "output"]), texts, st.none() | texts, st.none() | texts
+        FieldSnapshot,
+        texts,
+        st.sampled_from(["input", "output"]),
+        texts,
+        st.none() | texts,
+        st.none() | texts,
     ),
     max_size=3,
     unique_by=lambda f: f.name,
