@@ -1,0 +1,109 @@
+"""Gates: what a metric as a whole must reach, and whether enough of it ran to say so. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb
+from typing import Literal
+
+from pytest_lmprog.harness.results import MetricResult
+
+__all__ = ["MetricVerdict", "RolloutFigures", "judge_metric", "rollout_figures"]
+
+TOLERANCE = 1e-9
+"""Rounding of a mean must not fail a gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricVerdict:
+    """What a metric as a whole came to.
+
+    ``passed``; ``failed`` with ``reasons`` (figures included), a line each; ``not_judged`` because not all
+    of its cases ran (``reasons`` says how many).
+    """
+
+    state: Literal["passed", "failed", "not_judged"]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether the run fails by it."""
+        return self.state == "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutFigures:
+    """Figures over rollouts, means over examples: ``pass_rate``; ``pass_at_k`` (one of k samples passes;
+    Chen et al., arXiv:2107.03374) and ``pass_hat_k`` (all k pass; Yao et al., arXiv:2406.12045), k = n."""
+
+    n: int
+    pass_rate: float
+    pass_at_k: float
+    pass_hat_k: float
+
+
+def judge_metric(result: MetricResult, *, rebasing: bool = False) -> MetricVerdict:
+    """Return the verdict on a metric. Regressions do not count where the baseline is made anew."""
+    if not result.complete:
+        return MetricVerdict("not_judged", (_partial(result),))
+    reasons = [*_below(result), *([] if rebasing else _worse(result))]
+    return MetricVerdict("failed" if reasons else "passed", tuple(reasons))
+
+
+def _partial(result: MetricResult) -> str:
+    broken = result.count("broken")
+    ran = min(result.ran - broken, result.info.expected)
+    return f"not judged ({ran} of {result.info.expected} ran)"
+
+
+def _below(result: MetricResult) -> list[str]:
+    least, score = result.info.gate.min_score, result.score
+    if least is None:
+        return []
+    if score is None:
+        return [f"min_score is {least:g}, but no case was scored"]
+    if score >= least - TOLERANCE:
+        return []
+    errors = result.count("error")
+    among = f", {errors} of them errors" if errors else ""
+    return [f"score {_figure(score, least)} over {result.cases} cases{among} is below min_score {least:g}"]
+
+
+def _figure(score: float, beside: float) -> str:
+    """Round ``score`` so that it does not look equal to what it is compared with."""
+    for digits in range(3, 10):
+        if float(f"{score:.{digits}f}") != beside:
+            return f"{score:.{digits}f}"
+    return repr(score)
+
+
+def _worse(result: MetricResult) -> list[str]:
+    # A case that failed at once (``regression``) has failed the run already, as an item.
+    worse, allowed = result.with_verdict("regressed"), result.info.gate.max_regressions
+    if len(worse) <= allowed:
+        return []
+    named = ", ".join(worse[:10]) + (f" and {len(worse) - 10} more" if len(worse) > 10 else "")
+    noun = "case" if len(worse) == 1 else "cases"
+    return [f"{len(worse)} {noun} got worse than the baseline, max_regressions is {allowed}: {named}"]
+
+
+def rollout_figures(result: MetricResult) -> RolloutFigures | None:
+    """Return the figures over rollouts, or None where each case has one."""
+    groups: dict[str, list[bool]] = {}
+    for outcome in result.judged:
+        groups.setdefault(outcome.case, []).append(outcome.status == "pass")
+    if result.repeat < 2 or not groups:
+        return None
+    rates = [sum(g) / len(g) for g in groups.values()]
+    k = min(len(g) for g in groups.values())
+    at_k = [_any_of(len(g), sum(g), k) for g in groups.values()]
+    hat_k = [comb(sum(g), k) / comb(len(g), k) for g in groups.values()]
+    return RolloutFigures(k, _mean(rates), _mean(at_k), _mean(hat_k))
+
+
+def _any_of(n: int, passed: int, k: int) -> float:
+    return 1.0 - comb(n - passed, k) / comb(n, k)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,291 @@
+"""What a run was asked for: one table of options, and the values that hold, from the command line, the
+environment and the ini file. Imports nothing heavy: the plugin reads it in every pytest run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_lmprog.errors import ConfigurationError
+
+__all__ = ["OPTIONS", "HarnessSettings", "Option", "OptionSource", "in_ci"]
+
+OptionSource = Literal["cli", "env", "ini", "default"]
+"""Where a value comes from."""
+
+RECORD_MODES = ("none", "new", "all")
+CACHE_FOLDER = ".lm_cache"
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting: ``--lm-NAME`` on the command line, ``lm_NAME`` in the ini file, ``PYTEST_LMPROG_NAME``
+    in the environment.
+
+    ``read`` turns text into the value, or raises ValueError with a reason. ``flag``: a switch without a
+    value. ``cli``, ``ini``: whether it can be given there (the environment goes with the ini file).
+    """
+
+    name: str
+    read: Callable[[str], Any]
+    help: str
+    metavar: str | None = None
+    default: Any = None
+    flag: bool = False
+    cli: bool = True
+    ini: bool = True
+
+    @property
+    def dest(self) -> str:
+        """Name in ``config.option`` and in the ini file."""
+        return f"lm_{self.name}"
+
+    @property
+    def switch(self) -> str:
+        """As typed on the command line."""
+        return "--" + self.dest.replace("_", "-")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the environment variables that set it, the documented one first."""
+        return (f"PYTEST_LMPROG_{self.name.upper()}", f"PYTEST_LMPROG_LM_{self.name.upper()}")
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("empty")
+    return text.strip()
+
+
+def _record(text: str) -> str:
+    if text.strip().lower() not in RECORD_MODES:
+        raise ValueError(f"not one of {', '.join(RECORD_MODES)}")
+    return text.strip().lower()
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError("not a whole number") from None
+        if number < least:
+            raise ValueError(f"less than {least}")
+        return number
+
+    return read
+
+
+def _budget(text: str) -> str:
+    from pytest_lmprog.lm.budget import Budget
+
+    try:
+        Budget.parse(text)
+    except ConfigurationError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return text.strip()
+
+
+def _bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError("neither true nor false")
+    return word in _TRUE
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "compile",
+        _bool,
+        "run the teleprompters of the selected units; write a pending snapshot (NAME.new.yaml) where the "
+        "result differs, or NAME.yaml where there was none",
+        flag=True,
+        ini=False,
+        default=False,
+    ),
+    Option(
+        "update",
+        _bool,
+        "with --lm-compile: accept the results at once. Alone: keep the prompts, score complete units again, "
+        "restamp baseline and fingerprint",
+        flag=True,
+        ini=False,
+        default=False,
+    ),
+    Option(
+        "dry_run",
+        _bool,
+        "with --lm-compile: print the most that it can cost; call nothing",
+        flag=True,
+        ini=False,
+        default=False,
+    ),
+    Option(
+        "record",
+        _record,
+        "none: replay only, a miss is an error. new: answer from recordings, then the cache, else call and "
+        "record. all: ask each request once more and replace. Default: new; none where CI is set",
+        metavar="none|new|all",
+    ),
+    Option(
+        "model",
+        _text,
+        "model to test with: a litellm model string, or local/smollm2-135m for the embedded one",
+        metavar="NAME",
+    ),
+    Option("max_concurrency", _whole(1), "requests in flight at most (default 8)", metavar="N", default=8),
+    Option(
+        "budget",
+        _budget,
+        "a unit's compile stops before its live calls exceed this: 200calls, 50000tokens or 1.5usd",
+        metavar="N{calls,tokens,usd}",
+    ),
+    Option("limit", _whole(1), "only the first N examples of each unit", metavar="N"),
+    Option("repeat", _whole(1), "rollouts a case; beats the lm_repeat marker", metavar="N"),
+    Option("seed", _whole(0), "seed of every random choice while compiling (default 0)", "N", 0),
+    Option(
+        "cache_dir",
+        _text,
+        f"folder of the local cache of LM calls (default {CACHE_FOLDER} in the rootdir)",
+        metavar="PATH",
+    ),
+    Option(
+        "record_compile", _bool, "record the calls of a compile too (default false)", cli=False, default=False
+    ),
+    Option(
+        "store_messages",
+        _bool,
+        "false: recordings keep digests of messages, not their text (default true)",
+        cli=False,
+        default=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessSettings:
+    """What holds for this run.
+
+    Parameters
+    ----------
+    rootdir: pytest's.
+    record: ``none``, ``new`` or ``all``.
+    model, model_source: the model's name and where it was given; ``default`` goes with None.
+    max_concurrency: requests in flight at most, of all workers together.
+    budget: as given (``200calls``), checked, or None.
+    limit, repeat: None where not given.
+    cache_dir: absolute.
+    in_ci: the environment says CI.
+    worker, workers: xdist's id of this worker (None in a process of its own) and their number.
+    """
+
+    rootdir: Path
+    cache_dir: Path
+    compile: bool = False
+    update: bool = False
+    dry_run: bool = False
+    record: Literal["none", "new", "all"] = "new"
+    model: str | None = None
+    model_source: OptionSource = "default"
+    max_concurrency: int = 8
+    budget: str | None = None
+    limit: int | None = None
+    repeat: int | None = None
+    seed: int = 0
+    record_compile: bool = False
+    store_messages: bool = True
+    in_ci: bool = False
+    worker: str | None = None
+    workers: int = 1
+
+    @classmethod
+    def resolve(
+        cls,
+        rootdir: Path,
+        *,
+        cli: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+        ini: Mapping[str, Any] | None = None,
+        worker: str | None = None,
+        workers: int = 1,
+    ) -> HarnessSettings:
+        """Return what holds: command line, else environment, else ini file, else default.
+
+        Parameters
+        ----------
+        cli: by option name; None, and False for a flag, mean not given. Text or the value itself.
+        env: the environment.
+        ini: by ini name (``lm_seed``); None and empty text mean not given.
+
+        Raises ConfigurationError that names the source and the text.
+        """
+        sources = _Sources(cli or {}, env or {}, ini or {})
+        found = {option.name: sources.find(option) for option in OPTIONS}
+        values = {name: value for name, (value, _) in found.items()}
+        ci = in_ci(sources.env)
+        values["record"] = values["record"] or ("none" if ci else "new")
+        values["cache_dir"] = rootdir / (values["cache_dir"] or CACHE_FOLDER)
+        if values["dry_run"] and not values["compile"]:
+            raise ConfigurationError(
+                "--lm-dry-run says what compiling could cost: it goes with --lm-compile",
+                hint="pytest --lm-compile --lm-dry-run",
+            )
+        source = found["model"][1]
+        return cls(
+            rootdir=rootdir, **values, model_source=source, in_ci=ci, worker=worker, workers=max(workers, 1)
+        )
+
+    @property
+    def concurrency(self) -> int:
+        """Requests in flight at most in this process: its share among the workers, at least 1."""
+        if self.workers <= 1:
+            return self.max_concurrency
+        share, rest = divmod(self.max_concurrency, self.workers)
+        return max(1, share + (self._index < rest))
+
+    @property
+    def _index(self) -> int:
+        digits = (self.worker or "").removeprefix("gw")
+        return int(digits) if digits.isdigit() else 0
+
+    @property
+    def writes_baseline(self) -> bool:
+        """Whether the run may write snapshots."""
+        return (self.compile or self.update) and not self.dry_run
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    cli: Mapping[str, Any]
+    env: Mapping[str, str]
+    ini: Mapping[str, Any]
+
+    def find(self, option: Option) -> tuple[Any, OptionSource]:
+        for source, where, given in self._given(option):
+            try:
+                return option.read(str(given)), source
+            except ValueError as error:
+                raise ConfigurationError(f"{where}={given}: {error}") from None
+        return option.default, "default"
+
+    def _given(self, option: Option) -> Iterator[tuple[OptionSource, str, Any]]:
+        given = self.cli.get(option.name)
+        if option.cli and given is not None and given is not False:
+            yield "cli", option.switch, given
+        if not option.ini:
+            return
+        for variable in option.variables:
+            if self.env.get(variable):
+                yield "env", variable, self.env[variable]
+        stated = self.ini.get(option.dest)
+        if stated not in (None, ""):
+            yield "ini", option.dest, stated
+
+
+def in_ci(env: Mapping[str, str]) -> bool:
+    """Return whether the environment says CI: set, and not empty, 0 or false."""
+    return env.get("CI", "").strip().lower() not in ("", "0", "false")
