@@ -95,22 +95,23 @@ class Dataset(Sequence[Example]):
         wanted = InputNames.given(names)
         return self._checked([wanted for _ in self.examples])
 
-    def for_program(self, program: Module) -> Dataset:
+    def for_program(self, program: Module, *, distinct: bool = True) -> Dataset:
         """Return the rows with their inputs known: those that row, file or caller named, else the fields
         named like the parameters of the program's ``forward``.
 
         Raises DataError for a row that lacks a field which the program needs, for inputs that the program
-        does not take, for a program whose parameters do not name its inputs (``**kwargs``), and for two
-        rows without ids whose inputs are equal."""
+        does not take, for a program whose parameters do not name its inputs (``**kwargs``), and, if ids are to
+        be ``distinct``, for two rows without ids whose inputs are equal."""
         own = program_inputs(program)
-        return self._checked([own.merged(e.input_names, self.place) for e in self.examples])
+        return self._checked([own.merged(e.input_names, self.place) for e in self.examples], distinct)
 
-    def _checked(self, wanted: Sequence[InputNames]) -> Dataset:
+    def _checked(self, wanted: Sequence[InputNames], distinct: bool = True) -> Dataset:
         ids: dict[str, int] = {}
         ready = []
         for example, names, line in zip(self.examples, wanted, self.lines, strict=True):
             example = names.applied(example, self.place, line)
-            self._check_identity(example, line, ids)
+            if distinct:
+                self._check_identity(example, line, ids)
             ready.append(example)
         return replace(self, examples=tuple(ready))
 

@@ -42,7 +42,7 @@ class InputNames:
             if name not in example:
                 raise self._missing(name, example, place, line)
         names = self.required + tuple(name for name in self.optional if name in example)
-        return example if example.input_names == set(names) else example.with_inputs(*names)
+        return example if example.input_names == frozenset(names) else example.with_inputs(*names)
 
     def _missing(self, name: str, example: Example, place: Place, line: int) -> DataError:
         case = f"example {example.id!r}" if example.has_given_id else "the row"
@@ -58,7 +58,6 @@ class ProgramInputs:
     program: str
     names: tuple[str, ...] | None
     optional: frozenset[str] = frozenset()
-    open: bool = False
 
     def merged(self, given: frozenset[str] | None, place: Place) -> InputNames:
         """Return the inputs of a row whose own named inputs are ``given`` (None: it named none)."""

@@ -35,7 +35,7 @@ _IMPLICIT = (
 
 def loader_on(base: Any) -> Any:
     """Return a loader class on ``base`` (SafeLoader or CSafeLoader) with the scalar rules above."""
-    loader = type("DatasetLoader", (base,), {"yaml_implicit_resolvers": {}})
+    loader: Any = type("DatasetLoader", (base,), {"yaml_implicit_resolvers": {}})
     for tag, pattern, first in _IMPLICIT:
         loader.add_implicit_resolver(_TAG + tag, re.compile(rf"^(?:{pattern})$"), list(first))
     return loader
