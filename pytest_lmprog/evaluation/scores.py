@@ -113,7 +113,7 @@ class Objective:
         if result.error is not None:
             return 0.0
         pairs = [(m.weight, s.value) for m in self.ranked if (s := result.scores[m.name]).value is not None]
-        total = sum(weight for weight, _ in pairs)
+        total = math.fsum(weight for weight, _ in pairs)
         return math.fsum(w * v for w, v in pairs if v is not None) / total if total else 0.0
 
     def keeps(self, result: CaseResult, threshold: float | None = None) -> bool:

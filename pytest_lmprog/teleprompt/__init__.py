@@ -1,0 +1,30 @@
+"""Teleprompters: strategies that compile a program, on one protocol and one driver."""
+
+from pytest_lmprog.teleprompt.base import (
+    CallBound,
+    Candidate,
+    CompileResult,
+    CompileRuntime,
+    CompileTask,
+    ProgressEvent,
+    Teleprompter,
+)
+from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
+from pytest_lmprog.teleprompt.labeled import LabeledFewShot
+from pytest_lmprog.teleprompt.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
+from pytest_lmprog.teleprompt.strategy import TeleprompterBase
+
+__all__ = [
+    "BootstrapFewShot",
+    "BootstrapFewShotWithRandomSearch",
+    "BootstrapRS",
+    "CallBound",
+    "Candidate",
+    "CompileResult",
+    "CompileRuntime",
+    "CompileTask",
+    "LabeledFewShot",
+    "ProgressEvent",
+    "Teleprompter",
+    "TeleprompterBase",
+]

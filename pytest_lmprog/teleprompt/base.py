@@ -109,8 +109,9 @@ class CompileRuntime:
 class Candidate:
     """One setting of instructions and demos that was tried.
 
-    ``score`` is None where the candidate was dropped before it was evaluated fully (it could not win);
-    ``characters`` are those of its rendered prompts, the first tie-breaker.
+    ``score`` is None where the candidate was dropped before it was evaluated fully (it could not win), or
+    nothing was evaluated. Which losers are dropped depends on timing: of a loser nothing may enter an
+    artifact. ``characters`` are those of its rendered prompts without the inputs, the first tie-breaker.
     """
 
     index: int
@@ -125,8 +126,10 @@ class Candidate:
 class CompileResult:
     """What a compile produced: ``program`` is the winner, never the student itself.
 
-    ``score`` is its weighted mean over ``validated_on`` examples within [0, 1], or None where the strategy
-    evaluates nothing (LabeledFewShot, BootstrapFewShot).
+    ``winner`` is its place in ``candidates``. ``score`` is its weighted mean over ``validated_on`` examples
+    within [0, 1], or None where the strategy evaluates nothing (LabeledFewShot, BootstrapFewShot). ``notes``
+    say what fell short. ``program``, ``score``, ``validated_on``, ``notes`` and the winner's index and label
+    are the same on every run with the same answers; other candidates' scores need not be.
     """
 
     program: Module

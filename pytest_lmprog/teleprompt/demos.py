@@ -1,0 +1,129 @@
+"""Demos: made from labeled rows and from traces, put into programs, and taken out again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+from pytest_lmprog.errors import CanonicalError
+from pytest_lmprog.programs import Example, Module, Predict, PredictorCall, Trace
+from pytest_lmprog.programs.example import own_copy
+from pytest_lmprog.signatures import Signature
+from pytest_lmprog.teleprompt.seeds import seeded
+
+__all__ = [
+    "Demos",
+    "has_demos",
+    "labeled_demos",
+    "labeled_program",
+    "traced_demos",
+    "with_demos",
+    "without_example",
+]
+
+Demos = Mapping[str, Sequence[Example]]
+"""Demos by predictor name."""
+
+
+def has_demos(program: Module) -> bool:
+    """Return whether any predictor has a demo: such a program counts as compiled."""
+    return any(predictor.demos for predictor in program.predictors())
+
+
+def with_demos(program: Module, demos: Demos) -> Module:
+    """Return a copy of ``program`` in which each predictor has its entry of ``demos`` (none: no demos)."""
+    return program.with_predictors(lambda name, predictor: predictor.with_demos(demos.get(name, ())))
+
+
+def labeled_demos(examples: Sequence[Example], signature: type[Signature]) -> list[Example]:
+    """Return the demos that labeled rows give for ``signature``: only its fields, in its order.
+
+    A row without an input or without an output of the signature (a label for another predictor's
+    output) shows nothing and is left out, as DSPy's adapters leave it out of the prompt."""
+    return [demo for example in examples if (demo := _labeled_demo(example, signature)) is not None]
+
+
+def _labeled_demo(example: Example, signature: type[Signature]) -> Example | None:
+    shown = [name for name in signature.output_fields if name in example]
+    if not shown or not any(name in example for name in signature.input_fields):
+        return None
+    return _demo(example, example, signature)
+
+
+def _demo(values: Mapping[str, Any], origin: Example, signature: type[Signature]) -> Example:
+    names = (*signature.input_fields, *signature.output_fields)
+    fields = {name: own_copy(values[name]) for name in names if name in values}
+    mark = _origin_id(origin)
+    return Example(fields) if mark is None else Example(fields, id=mark)
+
+
+def _origin_id(example: Example) -> str | None:
+    """The id that tells which row a demo came from; rows whose inputs have no canonical form have none."""
+    try:
+        return example.id
+    except CanonicalError:
+        return None
+
+
+def labeled_program(
+    program: Module, trainset: Sequence[Example], k: int, *, seed: int = 0, sample: bool = True
+) -> Module:
+    """Return ``program`` with ``k`` labeled demos a predictor, drawn for each in turn (or the first k).
+
+    After DSPy's LabeledFewShot (arXiv:2310.03714, appendix): one generator for all predictors."""
+    rng = seeded(seed, 0)
+    size = min(k, len(trainset))
+    demos: dict[str, list[Example]] = {}
+    for name, predictor in program.named_predictors():
+        rows = rng.sample(trainset, size) if sample else trainset[:size]
+        demos[name] = labeled_demos(rows, predictor.signature)
+    return with_demos(program, demos)
+
+
+def traced_demos(
+    trace: Trace, origin: Example, student: Mapping[str, Predict], *, seed: int, rollout: int
+) -> dict[str, Example]:
+    """Return one demo a predictor from a run that succeeded, with the fields of the student's signature.
+
+    Of several calls of one predictor the last is taken with probability 1/2, else a random earlier one.
+    The draw depends on seed, rollout, example and name alone. Calls of predictors without a name, and
+    calls whose answer did not parse, are passed over."""
+    calls: dict[str, list[PredictorCall]] = {}
+    for call in trace:
+        if call.name in student and call.outputs is not None:
+            calls.setdefault(call.name, []).append(call)
+    mark = _origin_id(origin) or ""
+    return {
+        name: _call_demo(_chosen(of_name, seeded(seed, rollout, mark, name)), origin, student[name].signature)
+        for name, of_name in calls.items()
+    }
+
+
+def _chosen(calls: Sequence[PredictorCall], rng: Random) -> PredictorCall:
+    if len(calls) == 1:
+        return calls[0]
+    return rng.choice(calls[:-1]) if rng.random() < 0.5 else calls[-1]
+
+
+def _call_demo(call: PredictorCall, origin: Example, signature: type[Signature]) -> Example:
+    return _demo({**call.inputs, **(call.outputs or {})}, origin, signature)
+
+
+def without_example(program: Module, example: Example) -> Module:
+    """Return ``program`` without the demos that come from ``example`` or hold its inputs (the program
+    itself where there is none): whoever is examined must not have the answer on the desk."""
+    if not any(_is_from(demo, example) for p in program.predictors() for demo in p.demos):
+        return program
+
+    def edit(_: str, predictor: Predict) -> Predict:
+        return predictor.with_demos(demo for demo in predictor.demos if not _is_from(demo, example))
+
+    return program.with_predictors(edit)
+
+
+def _is_from(demo: Mapping[str, Any], example: Example) -> bool:
+    if isinstance(demo, Example) and demo.has_given_id and demo.id == _origin_id(example):
+        return True
+    names = example.input_names
+    return bool(names) and all(name in demo and demo[name] == example[name] for name in names or ())
