@@ -82,7 +82,7 @@ class RowCache(diskcache.Cache):  # type: ignore[misc]
             sqlite_synchronous=1,
         )
 
-    def get(self, key: str) -> bytes | None:  # type: ignore[override]
+    def get(self, key: str) -> bytes | None:
         """Return the value of ``key``, or None. Raises CacheError for a row that is not ours."""
         value, tag = super().get(key, tag=True)
         return None if value is None else check_row(key, MODE_RAW, None, value, tag)

@@ -1,0 +1,161 @@
+"""The recorded request that is nearest to one without an answer, and how the two differ.
+
+Ten thousand requests are compared in a fraction of a second by going from coarse to fine: shared
+messages (by reference, unparsed), shared uncommon words of what is not shared (unparsed), then words and
+fields of the few that are left.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_lmprog.canonical import canonical_json
+from pytest_lmprog.lm.recordings import lines as fmt
+from pytest_lmprog.lm.recordings.differences import Difference, differences
+from pytest_lmprog.lm.recordings.index import Index, shown_path
+from pytest_lmprog.lm.recordings.lines import Entry
+from pytest_lmprog.lm.types import LMRequest
+
+__all__ = ["explain_miss"]
+
+_MESSAGES = b'"request":{"messages":['
+_WORD = re.compile(r"[A-Za-z0-9]{3,}|(?=([^\x00-\x7f]{2}))")
+_SHORTLIST = 24
+_MOST_PROBES = 12
+_SCANNED_BYTES = 40_000_000
+"""Bytes of recorded text that the search for uncommon words may go through: some 20 ms."""
+
+_SHOWN_FIELDS = 4
+
+_RECORD = "run with --lm-record=new to ask the LM and record the answer"
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    key: str
+    refs: list[bytes]
+    shared: int
+
+
+def explain_miss(
+    index: Index, request: LMRequest, label: str | None, *, redact: Callable[[str], str] | None
+) -> str:
+    """Return the text of a miss. Raises RecordingError where a damaged line is the reason for it."""
+    missing = f"no recorded answer for {label or 'this request'}"
+    if not index.answers:
+        why = "holds no answers" if index.exists else "does not exist"
+        return f"{missing}: {shown_path(index.path)} {why}\n  hint: {_RECORD}"
+    stored, parts, _ = fmt.split_request(request, redact)
+    asked = {**stored, "messages": parts[: len(stored["messages"])]}
+    names = [name for name in ("response_format", "tools") if name in stored]
+    asked.update(zip(names, parts[len(stored["messages"]) :], strict=True))
+    entry, fields = _nearest(index, stored, asked)
+    if not fields and not entry.redacted:
+        raise index.error("the key on this line is not that of its request", index.answers[entry.key])
+    return "\n".join((f"{missing} in {shown_path(index.path)}", *_tell(fields), f"  hint: {_RECORD}"))
+
+
+def _tell(fields: list[Difference]) -> Iterator[str]:
+    if not fields:
+        yield "  the nearest recorded request differs only in text that is redacted"
+        return
+    yield f"  the nearest recorded request differs in {_listed([field.field for field in fields])}"
+    for field in fields[:_SHOWN_FIELDS]:
+        yield f"    {field.field}"
+        yield f"      recorded: {field.recorded}"
+        yield f"      now:      {field.asked}"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN_FIELDS])
+    return shown if len(names) <= _SHOWN_FIELDS else f"{shown} and {len(names) - _SHOWN_FIELDS} more"
+
+
+def _nearest(
+    index: Index, stored: Mapping[str, Any], asked: Mapping[str, Any]
+) -> tuple[Entry, list[Difference]]:
+    """Return the entry that is most like the request: by words, then by the number of differing fields."""
+    words = _words(asked)
+    ranked = []
+    for order, candidate in enumerate(_shortlist(index, stored["messages"], asked)):
+        entry = index.entry(candidate.key)
+        assert entry is not None
+        recorded = _resolved(index, entry.request)
+        fields = differences(recorded, asked)
+        ranked.append((-_likeness(words, _words(recorded)), len(fields), order, entry, fields))
+    *_, entry, fields = min(ranked, key=lambda row: row[:3])
+    return entry, fields
+
+
+def _shortlist(index: Index, asked_refs: list[str], asked: Mapping[str, Any]) -> list[_Candidate]:
+    """Return the candidates worth a look: those that share most messages, and of these the ones whose
+    other messages hold most of the request's uncommon words, then those of like length."""
+    refs = {ref.encode("ascii") for ref in asked_refs}
+    candidates = [_candidate(key, line, refs) for key, line in index.answers.items()]
+    lines = _unshared_parts(index, candidates, refs)
+    probes = _probes(_words(asked), lines)
+    scores = {ref: sum([probe in line for probe in probes]) for ref, line in lines.items()}
+    size = sum(len(_text_of(message)) for message in asked["messages"])
+
+    def rank(candidate: _Candidate) -> tuple[int, int, int, str]:
+        own = [ref for ref in candidate.refs if ref not in refs]
+        found = sum([scores.get(ref, 0) for ref in own])
+        length = sum([len(lines.get(ref, b"")) for ref in own])
+        return -candidate.shared, -found, abs(length - size), candidate.key
+
+    return heapq.nsmallest(_SHORTLIST, candidates, key=rank)
+
+
+def _candidate(key: str, line: bytes, refs: set[bytes]) -> _Candidate:
+    start = line.find(_MESSAGES) + len(_MESSAGES)
+    found = line[start + 1 : line.find(b"]", start) - 1].split(b'","')
+    return _Candidate(key, found, len(refs.intersection(found)))
+
+
+def _unshared_parts(index: Index, candidates: list[_Candidate], shared: set[bytes]) -> dict[bytes, bytes]:
+    refs = {ref for candidate in candidates for ref in candidate.refs} - shared
+    lines = ((ref, index.parts.get(ref.decode("latin-1"))) for ref in refs)
+    return {ref: line for ref, line in lines if line is not None}
+
+
+def _probes(words: set[str], lines: Mapping[bytes, bytes]) -> list[bytes]:
+    """Return words of the request that few lines hold: as many as can be looked for in time."""
+    room = _SCANNED_BYTES // (sum(map(len, lines.values())) + 1)
+    sample = [lines[ref] for ref in sorted(lines)[:: max(1, len(lines) // 40)]]
+    counts = {word: sum([word in line for line in sample]) for word in (w.encode("utf-8") for w in words)}
+    rare = sorted(counts, key=lambda word: (counts[word] > 0, counts[word], -len(word), word))
+    return rare[: max(2, min(_MOST_PROBES, room))]
+
+
+def _resolved(index: Index, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored request with what its references stand for; where only a size is stored, the size."""
+    whole = {**stored, "messages": [_value(index, ref) for ref in stored["messages"]]}
+    for name in ("response_format", "tools"):
+        if name in stored:
+            whole[name] = _value(index, stored[name])
+    return whole
+
+
+def _value(index: Index, ref: str) -> Any:
+    part = index.part(ref)
+    if part is None:
+        raise index.error(f"the line of the message {ref} is missing")
+    return part.size if part.value is None else part.value
+
+
+def _words(request: Mapping[str, Any]) -> set[str]:
+    text = "\n".join(_text_of(message) for message in request["messages"])
+    return {match[1] or match[0] for match in _WORD.finditer(text)}
+
+
+def _text_of(message: Any) -> str:
+    content = message.get("content") if isinstance(message, dict) else message
+    return content if isinstance(content, str) else canonical_json(content).decode("utf-8")
+
+
+def _likeness(ours: set[str], theirs: set[str]) -> float:
+    return len(ours & theirs) / (len(ours | theirs) or 1)
