@@ -100,8 +100,8 @@ class Dataset(Sequence[Example]):
         named like the parameters of the program's ``forward``.
 
         Raises DataError for a row that lacks a field which the program needs, for inputs that the program
-        does not take, for a program whose parameters do not name its inputs (``**kwargs``), and, if ids are to
-        be ``distinct``, for two rows without ids whose inputs are equal."""
+        does not take, for a program whose parameters do not name its inputs (``**kwargs``), and, if ids are
+        to be ``distinct``, for two rows without ids whose inputs are equal."""
         own = program_inputs(program)
         return self._checked([own.merged(e.input_names, self.place) for e in self.examples], distinct)
 
