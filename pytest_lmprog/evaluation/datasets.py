@@ -103,13 +103,14 @@ class Dataset(Sequence[Example]):
         does not take, for a program whose parameters do not name its inputs (``**kwargs``), and, if ids are
         to be ``distinct``, for two rows without ids whose inputs are equal."""
         own = program_inputs(program)
-        return self._checked([own.merged(e.input_names, self.place) for e in self.examples], distinct)
+        named = {names: own.merged(names, self.place) for names in {e.input_names for e in self.examples}}
+        return self._checked([named[e.input_names] for e in self.examples], distinct)
 
     def _checked(self, wanted: Sequence[InputNames], distinct: bool = True) -> Dataset:
         ids: dict[str, int] = {}
         ready = []
-        for example, names, line in zip(self.examples, wanted, self.lines, strict=True):
-            example = names.applied(example, self.place, line)
+        for row, names, line in zip(self.examples, wanted, self.lines, strict=True):
+            example = names.applied(row, self.place, line)
             if distinct:
                 self._check_identity(example, line, ids)
             ready.append(example)

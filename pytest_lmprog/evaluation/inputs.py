@@ -41,8 +41,11 @@ class InputNames:
         for name in self.required:
             if name not in example:
                 raise self._missing(name, example, place, line)
-        names = self.required + tuple(name for name in self.optional if name in example)
-        return example if example.input_names == frozenset(names) else example.with_inputs(*names)
+        names = self.required
+        if self.optional:
+            names += tuple(name for name in self.optional if name in example)
+        known = example.input_names
+        return example.with_inputs(*names) if known is None or known != frozenset(names) else example
 
     def _missing(self, name: str, example: Example, place: Place, line: int) -> DataError:
         case = f"example {example.id!r}" if example.has_given_id else "the row"

@@ -62,13 +62,12 @@ def _example(row: Any, place: Place, line: int) -> Example:
     names = list(row)
     if not all(type(name) is str and name for name in names):
         _bad_name(names, place, line)
-    meta = row.meta if isinstance(row, Example) else row
+    own = row if type(row) is not dict and isinstance(row, Example) else None
+    meta = row if own is None else own.meta
     for name in RESERVED_FIELDS:
         if name in meta:
             _CHECKS[name](meta[name], place, line)
-    if isinstance(row, Example):
-        return row
-    example = Example(row)
+    example = Example(row) if own is None else own
     if not len(example):
         raise place.error("the row has no fields", line)
     return example

@@ -13,9 +13,9 @@ from pytest_lmprog.errors import CanonicalError, UsageError
 
 __all__ = ["SUPPORTED_KEYWORDS", "json_schema_errors", "json_schema_valid"]
 
+_DESCRIPTIVE = ("$schema", "$id", "$comment", "title", "description", "default", "examples", "deprecated")
 _ANNOTATIONS = frozenset(
-    ("$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples")
-    + ("format", "deprecated", "readOnly", "writeOnly", "discriminator")
+    (*_DESCRIPTIVE, "$defs", "definitions", "format", "readOnly", "writeOnly", "discriminator")
 )
 _PARTNERS = frozenset(("then", "else", "minContains", "maxContains"))
 

@@ -105,19 +105,33 @@ class Example(Record):
     _digest: str | None
 
     def __init__(self, base: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
-        merged = {**(base._meta if isinstance(base, Example) else {}), **(base or {}), **fields}
+        if isinstance(base, Example):
+            merged = {**base._meta, **base._fields, **fields}
+            names = base._input_names
+        else:
+            merged = {**(base or {}), **fields}
+            names = None
         meta = {name: merged.pop(name) for name in RESERVED_FIELDS if name in merged}
-        super().__init__(merged)
+        self._fill(merged, meta, names)
+
+    def _fill(self, fields: dict[str, Any], meta: dict[str, Any], names: frozenset[str] | None) -> None:
         given = meta.get("id")
-        object.__setattr__(self, "_meta", meta)
-        object.__setattr__(self, "_id", None if given is None else str(given))
-        object.__setattr__(self, "_digest", None)
-        names = base._input_names if isinstance(base, Example) else None
-        object.__setattr__(self, "_input_names", names)
+        put = object.__setattr__
+        put(self, "_fields", fields)
+        put(self, "_meta", meta)
+        put(self, "_id", None if given is None else str(given))
+        put(self, "_digest", None)
+        put(self, "_input_names", names)
 
     def _remade(self, fields: Mapping[str, Any], inputs: frozenset[str] | None) -> Self:
         new = type(self)({**self._meta, **fields})
         object.__setattr__(new, "_input_names", inputs)
+        return new
+
+    def _view(self, fields: dict[str, Any], inputs: frozenset[str] | None) -> Self:
+        """Return a row with some of the same fields, none of them reserved."""
+        new = object.__new__(type(self))
+        new._fill(fields, self._meta, inputs)
         return new
 
     @property
@@ -186,7 +200,7 @@ class Example(Record):
             raise UsageError(
                 f"with_inputs: no field {unknown[0]!r}; the fields are: {', '.join(self._fields) or 'none'}"
             )
-        return self._remade(self._fields, frozenset(names))
+        return self._view(self._fields, frozenset(names))
 
     def _require_inputs(self) -> frozenset[str]:
         if self._input_names is None:
@@ -198,17 +212,17 @@ class Example(Record):
     def inputs(self) -> Self:
         """Return the input fields only."""
         names = self._require_inputs()
-        return self._remade({k: v for k, v in self._fields.items() if k in names}, names)
+        return self._view({k: v for k, v in self._fields.items() if k in names}, names)
 
     def labels(self) -> Self:
         """Return the fields that are not inputs."""
         names = self._require_inputs()
-        return self._remade({k: v for k, v in self._fields.items() if k not in names}, None)
+        return self._view({k: v for k, v in self._fields.items() if k not in names}, None)
 
     def without(self, *names: str) -> Self:
         """Return the row without the fields ``names``."""
         fields = {k: v for k, v in self._fields.items() if k not in names}
-        return self._remade(fields, None if self._input_names is None else self._input_names - set(names))
+        return self._view(fields, None if self._input_names is None else self._input_names - set(names))
 
     def copy(self, **fields: Any) -> Self:
         """Return a row with ``fields`` changed or added."""

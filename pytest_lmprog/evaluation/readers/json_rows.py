@@ -54,6 +54,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decoder = json.JSONDecoder(
     object_pairs_hook=_distinct, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
 )
+_scan = _decoder.scan_once  # type: ignore[attr-defined]  # the decoder without the search for white space around a value
 
 
 def read_jsonl(text: str, path: str) -> Table:
@@ -67,7 +68,7 @@ def read_jsonl(text: str, path: str) -> Table:
 
 def _line_value(line: str, path: str, number: int) -> Any:
     try:
-        value = _decoder.decode(line)
+        value = _scanned(line)
     except JSONDecodeError as error:
         hint = "each line of a .jsonl file holds one whole row" if number == 1 else None
         _malformed(error.msg, path, number, error.colno, hint)
@@ -79,6 +80,14 @@ def _line_value(line: str, path: str, number: int) -> Any:
         )
     _check_text(line, value, path, number)
     return value
+
+
+def _scanned(line: str) -> Any:
+    try:
+        value, end = _scan(line, 0)
+    except StopIteration:
+        return _decoder.decode(line)
+    return value if end == len(line) else _decoder.decode(line)
 
 
 def read_json(text: str, path: str) -> Table:
