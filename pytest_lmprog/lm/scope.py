@@ -56,12 +56,22 @@ class AnswerStore(Protocol):
 class RecordingBook(Protocol):
     """The recorded answers of one test module."""
 
-    def lookup(self, request: LMRequest) -> LMResponse | None:
-        """Return the recorded answer, or None. Raises RecordingError on damage."""
+    def lookup(self, request: LMRequest, endpoint: str | None = None) -> LMResponse | None:
+        """Return the recorded answer, or None. Raises RecordingError on damage, and where two addresses
+        (``endpoint``, as in the cache key) ask the same request in one run."""
         ...
 
-    def add(self, request: LMRequest, response: LMResponse, endpoint: str, *, replace: bool = False) -> None:
-        """Take note of an answer that was used; it is written when the run ends."""
+    def add(
+        self,
+        request: LMRequest,
+        response: LMResponse,
+        endpoint: str,
+        *,
+        replace: bool = False,
+        rewrite: Callable[[str], str] | None = None,
+    ) -> None:
+        """Take note of an answer that was used; it is written when the run ends. ``rewrite`` takes what
+        must not be stored out of the request's texts (the response has been rewritten already)."""
         ...
 
     def capabilities(self, model: str) -> Capabilities | None:
@@ -72,8 +82,11 @@ class RecordingBook(Protocol):
         """Record what was found out about ``model``."""
         ...
 
-    def explain_miss(self, request: LMRequest, label: str | None) -> str:
-        """Return the text for a ReplayMissError: case, nearest recorded request, differing fields."""
+    def explain_miss(
+        self, request: LMRequest, label: str | None, *, rewrite: Callable[[str], str] | None = None
+    ) -> str:
+        """Return the text for a ReplayMissError, its hint included: case, nearest recorded request,
+        differing fields. ``rewrite`` takes out of the request's texts what must not be shown."""
         ...
 
 

@@ -27,7 +27,6 @@ class Book:
     ----------
     path: ``__lm_recordings__/test_support.jsonl``; it need not exist.
     store_messages: False keeps only digests of what was asked (``lm_store_messages``).
-    redact: rewrites texts of requests before they are stored or shown; keys are computed before it.
     warn: told of doubtful lines, each once; by default as a LmprogWarning.
 
     Every method that reads raises RecordingError, naming file and line, for a damaged file.
@@ -38,12 +37,10 @@ class Book:
         path: Path,
         *,
         store_messages: bool = True,
-        redact: Callable[[str], str] | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
         self.path = Path(path)
         self._store_messages = store_messages
-        self._redact = redact
         self._warn = warn or WarnOnce()
         self._lock = Lock()
         self._index: Index | None = None
@@ -70,11 +67,20 @@ class Book:
             raise self._two_endpoints(request, endpoint)
         return response
 
-    def add(self, request: LMRequest, response: LMResponse, endpoint: str, *, replace: bool = False) -> None:
+    def add(
+        self,
+        request: LMRequest,
+        response: LMResponse,
+        endpoint: str,
+        *,
+        replace: bool = False,
+        rewrite: Callable[[str], str] | None = None,
+    ) -> None:
         """Take note of an answer that was used; ``flush`` writes it.
 
-        An answer that is recorded already stays, unless ``replace``. Raises RecordingError where another
-        address answered the same request in this run.
+        An answer that is recorded already stays, unless ``replace``. ``rewrite`` takes what must not be
+        stored out of the request's texts; its key is computed before. Raises RecordingError where
+        another address answered the same request in this run.
         """
         key = request.key
         if self._asked.setdefault(key, endpoint) != endpoint:
@@ -82,11 +88,13 @@ class Book:
         index = self._load()
         with self._lock:
             self._used.add(key)
-            known = key in self._new.answers or (key in index.answers and key not in self._replaced)
+            known = key in self._new.answers or key in index.answers
             if known and not replace:
                 return
             self._answers[key] = replace_field(response, source="recording")
-            self._note(request, response, fmt.endpoint_digest(endpoint), replace=replace)
+            stored = fmt.store_request(request, rewrite)
+            line = fmt.encode_answer(key, stored, response, endpoint=fmt.endpoint_digest(endpoint))
+            self._note(key, line, stored.parts, replace=replace)
 
     def capabilities(self, model: str) -> Capabilities | None:
         """What the recording says of ``model``."""
@@ -100,9 +108,15 @@ class Book:
             self._new.models[model] = capabilities
             self._added.append(_REPLACES + fmt.encode_model(model, capabilities).decode("utf-8"))
 
-    def explain_miss(self, request: LMRequest, label: str | None = None) -> str:
+    def explain_miss(
+        self,
+        request: LMRequest,
+        label: str | None = None,
+        *,
+        rewrite: Callable[[str], str] | None = None,
+    ) -> str:
         """Return what to tell when there is no answer: the case, the nearest recorded request, the fields
-        that differ, and how to mend it."""
+        that differ, and how to mend it. ``rewrite`` takes out what must not be shown."""
         from pytest_lmprog.lm.recordings.nearest import explain_miss
 
         index = self._load()
@@ -114,7 +128,7 @@ class Book:
                 parts={**index.parts, **self._new.parts},
                 data=index.data,
             )
-        return explain_miss(known, request, label, redact=self._redact)
+        return explain_miss(known, fmt.store_request(request, rewrite), label)
 
     def used_keys(self) -> frozenset[str]:
         """The keys of the answers that this run used, looked up or added."""
@@ -200,18 +214,16 @@ class Book:
                 " (record it anew with --lm-record=all)"
             )
 
-    def _note(self, request: LMRequest, response: LMResponse, endpoint: str, *, replace: bool) -> None:
-        stored, parts, redacted = fmt.split_request(request, self._redact)
-        line = fmt.encode_answer(request.key, stored, response, endpoint=endpoint, redacted=redacted)
+    def _note(self, key: str, line: bytes, parts: Iterable[object], *, replace: bool) -> None:
+        if self._new.answers.get(key) == line:
+            return
         for value in parts:
             part = fmt.encode_part(value, store=self._store_messages)
             if self._new.parts.setdefault(fmt.part_ref(part), part) is part:
                 self._added.append(part.decode("utf-8"))
-        if self._new.answers.get(request.key) == line:
-            return
-        self._new.answers[request.key] = line
+        self._new.answers[key] = line
         if replace:
-            self._replaced.add(request.key)
+            self._replaced.add(key)
         self._added.append((_REPLACES if replace else "") + line.decode("utf-8"))
 
     def _absorb_line(self, text: str) -> None:

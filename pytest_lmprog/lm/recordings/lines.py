@@ -29,9 +29,11 @@ __all__ = [
     "HEADER",
     "MODEL",
     "PART",
+    "REFERRED",
     "BadLineError",
     "Entry",
     "Part",
+    "StoredRequest",
     "answer_key",
     "decode_answer",
     "decode_model",
@@ -45,7 +47,8 @@ __all__ = [
     "normalise",
     "part_ref",
     "ref_of",
-    "split_request",
+    "references",
+    "store_request",
 ]
 
 FORMAT = 1
@@ -54,6 +57,7 @@ HEADER = canonical_json(
 )
 ANSWER, MODEL, PART = b'{"answer":"', b'{"capabilities":', b'{"part":"'
 _CHECK, _VALUE = b'","check":"', b'","value":'
+REFERRED = ("response_format", "tools")
 _KEY_AT, _CHECK_AT, _BODY_AT = 11, 86, 104
 _REF_AT, _VALUE_AT = 9, 35
 
@@ -79,6 +83,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """A request as it is stored: ``fields``, in which references stand for ``parts``, in their order.
+    ``redacted`` says that something was taken out of it."""
+
+    fields: Mapping[str, Any]
+    parts: tuple[Any, ...]
+    redacted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A message, a response format or a list of tools; ``value`` is None where only its size is stored."""
 
@@ -92,20 +106,21 @@ def endpoint_digest(endpoint: str) -> str:
     return digest_bytes(endpoint.encode("utf-8"))[:16]
 
 
-def split_request(
-    request: LMRequest, redact: Callable[[str], str] | None
-) -> tuple[dict[str, Any], list[Any], bool]:
-    """Return the request with references, what they refer to, and whether redacting changed any of it."""
+def store_request(request: LMRequest, rewrite: Callable[[str], str] | None) -> StoredRequest:
+    """Return ``request`` as it is stored; ``rewrite`` takes what must not be out of every text but the
+    model's name."""
     payload = request.payload
-    if redact is not None:
-        payload = {**_redacted(payload, redact), "model": request.model}
-    parts: list[Any] = list(payload["messages"])
-    stored = {**payload, "messages": [ref_of(message) for message in parts]}
-    for name in ("response_format", "tools"):
-        if name in payload:
-            parts.append(payload[name])
-            stored[name] = ref_of(payload[name])
-    return stored, parts, payload != request.payload
+    if rewrite is not None:
+        payload = {**_rewritten(payload, rewrite), "model": request.model}
+    values = [*payload["messages"], *(payload[name] for name in REFERRED if name in payload)]
+    fields = {**payload, "messages": [ref_of(message) for message in payload["messages"]]}
+    fields.update({name: ref_of(payload[name]) for name in REFERRED if name in payload})
+    return StoredRequest(fields, tuple(values), payload != request.payload)
+
+
+def references(fields: Mapping[str, Any]) -> list[str]:
+    """Return the references in a stored request, in the order of its parts."""
+    return [*fields["messages"], *(fields[name] for name in REFERRED if name in fields)]
 
 
 def ref_of(value: Any) -> str:
@@ -113,14 +128,12 @@ def ref_of(value: Any) -> str:
     return digest_bytes(_text(value))[:16]
 
 
-def encode_answer(
-    key: str, stored_request: Mapping[str, Any], response: LMResponse, *, endpoint: str, redacted: bool
-) -> bytes:
+def encode_answer(key: str, request: StoredRequest, response: LMResponse, *, endpoint: str) -> bytes:
     """Return the line of an answer; ``endpoint`` is a digest, or empty."""
-    body: dict[str, Any] = {"request": stored_request, "response": response.to_plain()}
+    body: dict[str, Any] = {"request": request.fields, "response": response.to_plain()}
     if endpoint:
         body["endpoint"] = endpoint
-    if redacted:
+    if request.redacted:
         body["redacted"] = True
     return _join_answer(key.encode("ascii"), _text(body)[1:])
 
@@ -241,11 +254,11 @@ def _text(value: Any) -> bytes:
     return text.decode("utf-8").translate(_UNSEEN).encode("utf-8")
 
 
-def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
+def _rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:
     if type(value) is str:
-        return redact(value)
+        return rewrite(value)
     if type(value) is dict:
-        return {name: _redacted(part, redact) for name, part in value.items()}
+        return {name: _rewritten(part, rewrite) for name, part in value.items()}
     if type(value) is list:
-        return [_redacted(part, redact) for part in value]
+        return [_rewritten(part, rewrite) for part in value]
     return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,7 @@ from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.lm.recordings import lines as fmt
 from pytest_lmprog.lm.recordings.differences import Difference, differences
 from pytest_lmprog.lm.recordings.index import Index, shown_path
-from pytest_lmprog.lm.recordings.lines import Entry
-from pytest_lmprog.lm.types import LMRequest
+from pytest_lmprog.lm.recordings.lines import Entry, StoredRequest
 
 __all__ = ["explain_miss"]
 
@@ -41,19 +40,13 @@ class _Candidate:
     shared: int
 
 
-def explain_miss(
-    index: Index, request: LMRequest, label: str | None, *, redact: Callable[[str], str] | None
-) -> str:
+def explain_miss(index: Index, request: StoredRequest, label: str | None) -> str:
     """Return the text of a miss. Raises RecordingError where a damaged line is the reason for it."""
     missing = f"no recorded answer for {label or 'this request'}"
     if not index.answers:
         why = "holds no answers" if index.exists else "does not exist"
         return f"{missing}: {shown_path(index.path)} {why}\n  hint: {_RECORD}"
-    stored, parts, _ = fmt.split_request(request, redact)
-    asked = {**stored, "messages": parts[: len(stored["messages"])]}
-    names = [name for name in ("response_format", "tools") if name in stored]
-    asked.update(zip(names, parts[len(stored["messages"]) :], strict=True))
-    entry, fields = _nearest(index, stored, asked)
+    entry, fields = _nearest(index, request)
     if not fields and not entry.redacted:
         raise index.error("the key on this line is not that of its request", index.answers[entry.key])
     return "\n".join((f"{missing} in {shown_path(index.path)}", *_tell(fields), f"  hint: {_RECORD}"))
@@ -75,31 +68,30 @@ def _listed(names: list[str]) -> str:
     return shown if len(names) <= _SHOWN_FIELDS else f"{shown} and {len(names) - _SHOWN_FIELDS} more"
 
 
-def _nearest(
-    index: Index, stored: Mapping[str, Any], asked: Mapping[str, Any]
-) -> tuple[Entry, list[Difference]]:
+def _nearest(index: Index, request: StoredRequest) -> tuple[Entry, list[Difference]]:
     """Return the entry that is most like the request: by words, then by the number of differing fields."""
+    asked = _whole(request.fields, request.parts)
     words = _words(asked)
     ranked = []
-    for order, candidate in enumerate(_shortlist(index, stored["messages"], asked)):
+    for order, candidate in enumerate(_shortlist(index, request, words)):
         entry = index.entry(candidate.key)
         assert entry is not None
-        recorded = _resolved(index, entry.request)
+        recorded = _whole(entry.request, [_value(index, ref) for ref in fmt.references(entry.request)])
         fields = differences(recorded, asked)
         ranked.append((-_likeness(words, _words(recorded)), len(fields), order, entry, fields))
     *_, entry, fields = min(ranked, key=lambda row: row[:3])
     return entry, fields
 
 
-def _shortlist(index: Index, asked_refs: list[str], asked: Mapping[str, Any]) -> list[_Candidate]:
+def _shortlist(index: Index, request: StoredRequest, words: set[str]) -> list[_Candidate]:
     """Return the candidates worth a look: those that share most messages, and of these the ones whose
     other messages hold most of the request's uncommon words, then those of like length."""
-    refs = {ref.encode("ascii") for ref in asked_refs}
+    refs = {ref.encode("ascii") for ref in request.fields["messages"]}
     candidates = [_candidate(key, line, refs) for key, line in index.answers.items()]
     lines = _unshared_parts(index, candidates, refs)
-    probes = _probes(_words(asked), lines)
+    probes = _probes(words, lines)
     scores = {ref: sum([probe in line for probe in probes]) for ref, line in lines.items()}
-    size = sum(len(_text_of(message)) for message in asked["messages"])
+    size = sum(map(len, words))
 
     def rank(candidate: _Candidate) -> tuple[int, int, int, str]:
         own = [ref for ref in candidate.refs if ref not in refs]
@@ -131,13 +123,11 @@ def _probes(words: set[str], lines: Mapping[bytes, bytes]) -> list[bytes]:
     return rare[: max(2, min(_MOST_PROBES, room))]
 
 
-def _resolved(index: Index, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored request with what its references stand for; where only a size is stored, the size."""
-    whole = {**stored, "messages": [_value(index, ref) for ref in stored["messages"]]}
-    for name in ("response_format", "tools"):
-        if name in stored:
-            whole[name] = _value(index, stored[name])
-    return whole
+def _whole(fields: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
+    """Return a stored request with ``values`` in the place of its references."""
+    count = len(fields["messages"])
+    names = [name for name in fmt.REFERRED if name in fields]
+    return {**fields, "messages": list(values[:count]), **dict(zip(names, values[count:], strict=True))}
 
 
 def _value(index: Index, ref: str) -> Any:
