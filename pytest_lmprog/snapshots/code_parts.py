@@ -1,0 +1,167 @@
+"""The parts of a fingerprint that are code: the program's and the metrics'."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from pytest_lmprog.canonical import plain
+from pytest_lmprog.errors import CanonicalError
+from pytest_lmprog.programs import Module, Predict
+from pytest_lmprog.snapshots.closure import Closure
+from pytest_lmprog.snapshots.code_walk import node_digest
+from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
+from pytest_lmprog.snapshots.source import Sources
+
+__all__ = ["metric_parts", "program_part", "project_sources"]
+
+_KEPT_MARKS = frozenset({"lm_metric", "parametrize", "skip", "skipif", "xfail"})
+_SETUP = ("setup_method", "setup")
+
+
+def project_sources(root: Path | None, *anchors: Any) -> Sources:
+    """Return the sources that count: those under ``root`` and of the packages that ``anchors`` (classes,
+    functions, instances) belong to. Without ``root``, those under the anchors' own folders."""
+    modules = [_module_of(anchor) for anchor in anchors]
+    own = tuple(sorted({name.partition(".")[0] for name in modules if name not in ("__main__", "builtins")}))
+    return Sources(root if root is not None else _home(modules), own)
+
+
+def _module_of(anchor: Any) -> str:
+    return str(getattr(anchor, "__module__", None) or type(anchor).__module__)
+
+
+def _home(modules: list[str]) -> Path | None:
+    for name in modules:
+        path = getattr(sys.modules.get(name), "__file__", None)
+        if path:
+            return _outside_packages(Path(path).resolve().parent)
+    return None
+
+
+def _outside_packages(folder: Path) -> Path:
+    while (folder / "__init__.py").exists():
+        folder = folder.parent
+    return folder
+
+
+def program_part(
+    program: Module, *, root: Path | None = None, factory: Any = None, sources: Sources | None = None
+) -> dict[str, str]:
+    """Return the part of the program's code, as written (not compiled).
+
+    Each function, class and module constant of the project that the program reaches, by qualified name;
+    each predictor's kind and settings; and what the program's attributes hold.
+
+    Parameters
+    ----------
+    root: the project's folder (pytest's rootdir).
+    factory: the function that made the program, where one did.
+    sources: to share parsed files between parts.
+    """
+    closure = Closure(sources or project_sources(root, type(program)))
+    if isinstance(factory, FunctionType):
+        closure.add_function(factory)
+    for path, module in program.named_sub_modules():
+        closure.add_class(type(module))
+        label = path or "self"
+        if _is_ours(module):
+            closure.items[f"{type(module).__name__} {label}"] = short(_settings(module))
+        else:
+            closure.add_attributes(label, module)
+    return dict(sorted(closure.items.items()))
+
+
+def _is_ours(module: Module) -> bool:
+    return type(module).__module__.partition(".")[0] == "pytest_lmprog" or isinstance(module, Predict)
+
+
+def _settings(module: Module) -> dict[str, Any]:
+    """What is set on a module of this package, besides its signature: that is a part of its own."""
+    skipped = {"lm", "adapter"}
+    named = {k: v for k, v in vars(module).items() if not k.startswith("_") and k not in skipped}
+    settings = {k: v for k, v in named.items() if _is_plain(v)}
+    if isinstance(module, Predict):
+        settings["lm"] = None if module.lm is None else module.lm.model
+        settings["adapter"] = None if module.adapter is None else module.adapter.name
+        settings["demos"] = [dict(demo) for demo in module.demos]
+    return settings
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        plain(value)
+    except CanonicalError:
+        return False
+    return True
+
+
+def metric_parts(
+    metrics: Mapping[str, Any],
+    *,
+    owner: type | None = None,
+    fixtures: Iterable[Callable[..., Any]] = (),
+    root: Path | None = None,
+    sources: Sources | None = None,
+) -> dict[str, dict[str, str]]:
+    """Return the parts ``metrics`` (each test function by the metric's name) and ``metric_helpers`` (the
+    project code that they use).
+
+    Marks that do not change what a metric says (gates, ids) don't count.
+
+    Parameters
+    ----------
+    metrics: name -> function, or any callable.
+    owner: the test class, for helpers reached through ``self`` and ``setup_method``.
+    fixtures: functions of the fixtures that the metrics use.
+    """
+    functions = list(metrics.values())
+    closure = Closure(sources or project_sources(root, *functions))
+    digests = {name: _metric(closure, function, owner) for name, function in metrics.items()}
+    if owner is not None:
+        for name in _SETUP:
+            closure.add_member(owner, name)
+    for fixture in fixtures:
+        closure.add(getattr(fixture, "__name__", "fixture"), fixture)
+    return {"metrics": digests, "metric_helpers": dict(sorted(closure.items.items()))}
+
+
+def _metric(closure: Closure, function: Any, owner: type | None) -> str:
+    function = getattr(function, "__func__", function)
+    if not isinstance(function, FunctionType):
+        closure.add(type(function).__qualname__, function)
+        return short(f"{type(function).__module__}.{type(function).__qualname__}")
+    while isinstance(wrapped := getattr(function, "__wrapped__", None), FunctionType):
+        function = wrapped
+    node = closure.node_of(function)
+    module = sys.modules.get(function.__module__)
+    if node is None or module is None:
+        return UNCHECKED
+    node = _without_marks(node)
+    closure.follow(module, node, but=frozenset(function.__code__.co_freevars))
+    closure.add_cells(function)
+    if owner is not None:
+        closure.follow_self(owner, node)
+    return node_digest(node)
+
+
+def _without_marks(node: ast.AST) -> ast.AST:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return node
+    kept = [decorator for decorator in node.decorator_list if _counts(decorator)]
+    made = type(node)(**{name: getattr(node, name) for name in node._fields if hasattr(node, name)})
+    made.decorator_list = kept
+    return made
+
+
+def _counts(decorator: ast.expr) -> bool:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    parts: list[str] = []
+    while isinstance(target, ast.Attribute):
+        parts.append(target.attr)
+        target = target.value
+    return "mark" not in parts[1:] or parts[0] in _KEPT_MARKS
