@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json
@@ -24,20 +23,13 @@ __all__ = ["explain_miss"]
 _MESSAGES = b'"request":{"messages":['
 _WORD = re.compile(r"[A-Za-z0-9]{3,}|(?=([^\x00-\x7f]{2}))")
 _SHORTLIST = 24
-_MOST_PROBES = 12
+_MOST_PROBES = 6
 _SCANNED_BYTES = 40_000_000
 """Bytes of recorded text that the search for uncommon words may go through: some 20 ms."""
 
 _SHOWN_FIELDS = 4
 
 _RECORD = "run with --lm-record=new to ask the LM and record the answer"
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    key: str
-    refs: list[bytes]
-    shared: int
 
 
 def explain_miss(index: Index, request: StoredRequest, label: str | None) -> str:
@@ -53,14 +45,22 @@ def explain_miss(index: Index, request: StoredRequest, label: str | None) -> str
 
 
 def _tell(fields: list[Difference]) -> Iterator[str]:
+    nearest = "  the nearest recorded request differs"
     if not fields:
-        yield "  the nearest recorded request differs only in text that is redacted"
-        return
-    yield f"  the nearest recorded request differs in {_listed([field.field for field in fields])}"
-    for field in fields[:_SHOWN_FIELDS]:
-        yield f"    {field.field}"
-        yield f"      recorded: {field.recorded}"
-        yield f"      now:      {field.asked}"
+        yield f"{nearest} only in text that is redacted"
+    elif len(fields) == 1:
+        yield f"{nearest} in {fields[0].field}:"
+        yield from _both(fields[0], "    ")
+    else:
+        yield f"{nearest} in {_listed([field.field for field in fields])}:"
+        for field in fields[:_SHOWN_FIELDS]:
+            yield f"    {field.field}"
+            yield from _both(field, "      ")
+
+
+def _both(field: Difference, indent: str) -> Iterator[str]:
+    yield f"{indent}recorded: {field.recorded}"
+    yield f"{indent}now:      {field.asked}"
 
 
 def _listed(names: list[str]) -> str:
@@ -73,8 +73,8 @@ def _nearest(index: Index, request: StoredRequest) -> tuple[Entry, list[Differen
     asked = _whole(request.fields, request.parts)
     words = _words(asked)
     ranked = []
-    for order, candidate in enumerate(_shortlist(index, request, words)):
-        entry = index.entry(candidate.key)
+    for order, key in enumerate(_shortlist(index, request, words)):
+        entry = index.entry(key)
         assert entry is not None
         recorded = _whole(entry.request, [_value(index, ref) for ref in fmt.references(entry.request)])
         fields = differences(recorded, asked)
@@ -83,44 +83,50 @@ def _nearest(index: Index, request: StoredRequest) -> tuple[Entry, list[Differen
     return entry, fields
 
 
-def _shortlist(index: Index, request: StoredRequest, words: set[str]) -> list[_Candidate]:
-    """Return the candidates worth a look: those that share most messages, and of these the ones whose
-    other messages hold most of the request's uncommon words, then those of like length."""
+def _shortlist(index: Index, request: StoredRequest, words: set[str]) -> list[str]:
+    """Return the keys worth a look: of the requests that share most messages, and of as many as are equal
+    in that, of those whose other messages hold most of the request's uncommon words."""
     refs = {ref.encode("ascii") for ref in request.fields["messages"]}
-    candidates = [_candidate(key, line, refs) for key, line in index.answers.items()]
-    lines = _unshared_parts(index, candidates, refs)
-    probes = _probes(words, lines)
-    scores = {ref: sum([probe in line for probe in probes]) for ref, line in lines.items()}
-    size = sum(map(len, words))
-
-    def rank(candidate: _Candidate) -> tuple[int, int, int, str]:
-        own = [ref for ref in candidate.refs if ref not in refs]
-        found = sum([scores.get(ref, 0) for ref in own])
-        length = sum([len(lines.get(ref, b"")) for ref in own])
-        return -candidate.shared, -found, abs(length - size), candidate.key
-
-    return heapq.nsmallest(_SHORTLIST, candidates, key=rank)
-
-
-def _candidate(key: str, line: bytes, refs: set[bytes]) -> _Candidate:
-    start = line.find(_MESSAGES) + len(_MESSAGES)
-    found = line[start + 1 : line.find(b"]", start) - 1].split(b'","')
-    return _Candidate(key, found, len(refs.intersection(found)))
+    tiers: dict[int, list[tuple[str, bytes]]] = {}
+    for key, line in index.answers.items():
+        start = line.find(_MESSAGES) + len(_MESSAGES)
+        listed = line[start : line.find(b"]", start)]
+        tiers.setdefault(sum([ref in listed for ref in refs]), []).append((key, listed))
+    found: list[str] = []
+    for _, tier in sorted(tiers.items(), reverse=True):
+        room = _SHORTLIST - len(found)
+        found += [key for key, _ in tier] if len(tier) <= room else _wordiest(index, tier, refs, words)[:room]
+        if len(found) >= _SHORTLIST:
+            break
+    return found
 
 
-def _unshared_parts(index: Index, candidates: list[_Candidate], shared: set[bytes]) -> dict[bytes, bytes]:
-    refs = {ref for candidate in candidates for ref in candidate.refs} - shared
-    lines = ((ref, index.parts.get(ref.decode("latin-1"))) for ref in refs)
-    return {ref: line for ref, line in lines if line is not None}
+def _wordiest(index: Index, tier: list[tuple[str, bytes]], shared: set[bytes], words: set[str]) -> list[str]:
+    """Return the keys whose messages, but for the shared ones, hold most of the uncommon ``words``; then
+    those of like length."""
+    probes, size = _probes(words, list(index.parts.values())), sum(map(len, words))
+    scores = dict.fromkeys(shared, (0, 0))
+    ranks = []
+    for key, listed in tier:
+        found = length = 0
+        for ref in listed[1:-1].split(b'","'):
+            score = scores.get(ref)
+            if score is None:
+                line = index.parts.get(ref.decode("latin-1"), b"")
+                score = scores[ref] = sum([probe in line for probe in probes]), len(line)
+            found += score[0]
+            length += score[1]
+        ranks.append((-found, abs(length - size), key))
+    return [key for *_, key in heapq.nsmallest(_SHORTLIST, ranks)]
 
 
-def _probes(words: set[str], lines: Mapping[bytes, bytes]) -> list[bytes]:
+def _probes(words: set[str], lines: list[bytes]) -> list[bytes]:
     """Return words of the request that few lines hold: as many as can be looked for in time."""
-    room = _SCANNED_BYTES // (sum(map(len, lines.values())) + 1)
-    sample = [lines[ref] for ref in sorted(lines)[:: max(1, len(lines) // 40)]]
+    sample = lines[:: max(1, len(lines) // 40)]
+    size = sum(map(len, sample)) * max(1, len(lines) // 40) + 1
     counts = {word: sum([word in line for line in sample]) for word in (w.encode("utf-8") for w in words)}
-    rare = sorted(counts, key=lambda word: (counts[word] > 0, counts[word], -len(word), word))
-    return rare[: max(2, min(_MOST_PROBES, room))]
+    rare = sorted(counts, key=lambda word: (counts[word], -len(word), word))
+    return rare[: max(2, min(_MOST_PROBES, _SCANNED_BYTES // size))]
 
 
 def _whole(fields: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
