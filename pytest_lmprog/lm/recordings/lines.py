@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ __all__ = [
     "ref_of",
     "references",
     "store_request",
+    "whole_request",
 ]
 
 FORMAT = 1
@@ -121,6 +122,13 @@ def store_request(request: LMRequest, rewrite: Callable[[str], str] | None) -> S
 def references(fields: Mapping[str, Any]) -> list[str]:
     """Return the references in a stored request, in the order of its parts."""
     return [*fields["messages"], *(fields[name] for name in REFERRED if name in fields)]
+
+
+def whole_request(fields: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
+    """Return a stored request with ``values`` in the place of its ``references``."""
+    count = len(fields["messages"])
+    names = [name for name in REFERRED if name in fields]
+    return {**fields, "messages": list(values[:count]), **dict(zip(names, values[count:], strict=True))}
 
 
 def ref_of(value: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json
@@ -70,13 +70,15 @@ def _listed(names: list[str]) -> str:
 
 def _nearest(index: Index, request: StoredRequest) -> tuple[Entry, list[Difference]]:
     """Return the entry that is most like the request: by words, then by the number of differing fields."""
-    asked = _whole(request.fields, request.parts)
+    asked = fmt.whole_request(request.fields, request.parts)
     words = _words(asked)
     ranked = []
     for order, key in enumerate(_shortlist(index, request, words)):
         entry = index.entry(key)
         assert entry is not None
-        recorded = _whole(entry.request, [_value(index, ref) for ref in fmt.references(entry.request)])
+        recorded = fmt.whole_request(
+            entry.request, [_value(index, ref) for ref in fmt.references(entry.request)]
+        )
         fields = differences(recorded, asked)
         ranked.append((-_likeness(words, _words(recorded)), len(fields), order, entry, fields))
     *_, entry, fields = min(ranked, key=lambda row: row[:3])
@@ -127,13 +129,6 @@ def _probes(words: set[str], lines: list[bytes]) -> list[bytes]:
     counts = {word: sum([word in line for line in sample]) for word in (w.encode("utf-8") for w in words)}
     rare = sorted(counts, key=lambda word: (counts[word], -len(word), word))
     return rare[: max(2, min(_MOST_PROBES, _SCANNED_BYTES // size))]
-
-
-def _whole(fields: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
-    """Return a stored request with ``values`` in the place of its references."""
-    count = len(fields["messages"])
-    names = [name for name in fmt.REFERRED if name in fields]
-    return {**fields, "messages": list(values[:count]), **dict(zip(names, values[count:], strict=True))}
 
 
 def _value(index: Index, ref: str) -> Any:
