@@ -1,0 +1,104 @@
+"""How fields and values are written in prompts. Changing any of it raises PROMPT_FORMAT."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_lmprog.canonical import canonical_json
+from pytest_lmprog.errors import UsageError
+from pytest_lmprog.lm.types import Message
+from pytest_lmprog.signatures import Field
+
+__all__ = ["Layout", "RenderedPrompt", "demo_values", "field_lines", "json_text", "value_text"]
+
+
+def field_lines(fields: Mapping[str, Field]) -> str:
+    """Return one line a field: name, type where it is not ``str``, prefix and description."""
+    return "\n".join(map(_field_line, fields.values()))
+
+
+def _field_line(field: Field) -> str:
+    notes = [] if field.is_text else [field.type_text]
+    if field.prefix:
+        notes.append(f'"{field.prefix.strip()}"')
+    line = f"- `{field.name}`" + (f" ({'; '.join(notes)})" if notes else "")
+    return f"{line}: {field.desc}" if field.desc else line
+
+
+def json_text(value: Any) -> str:
+    """Return plain data as one line of JSON, in the order it has, for answers shown to the LM."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def value_text(field: Field, value: Any) -> str:
+    """Return a value as it stands in a prompt: text as it is, a list of texts as numbered passages,
+    anything else as canonical JSON."""
+    if type(value) is str and field.is_text:
+        return value
+    try:
+        plain = field.to_plain(value)
+    except ValueError as error:
+        raise UsageError(f"the field {field.name!r} cannot be shown to the LM: {error}") from None
+    if isinstance(plain, str):
+        return plain
+    if plain and isinstance(plain, list) and all(isinstance(item, str) for item in plain):
+        passages = "\n".join(f"[{number}] «{item}»" for number, item in enumerate(plain, 1))
+        return f"\n{passages}" if field.is_text else passages
+    return canonical_json(plain).decode("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the inputs go in a user message: (text before it, field) for each, then ``tail``."""
+
+    parts: tuple[tuple[str, Field], ...]
+    tail: str = ""
+
+    def fill(self, values: Mapping[str, Any]) -> str:
+        """Return the text with ``values``; a field without value is left out."""
+        texts = [
+            lead + value_text(field, values[field.name]) for lead, field in self.parts if field.name in values
+        ]
+        return "".join(texts).lstrip("\n") + self.tail
+
+    def placeholders(self) -> str:
+        """Return the text with ``{name}`` in the place of each value."""
+        texts = [f"{lead}{{{field.name}}}" for lead, field in self.parts]
+        return "".join(texts).lstrip("\n") + self.tail
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """A prompt that lacks only the inputs: what comes first is rendered, the last message is a layout."""
+
+    prefix: tuple[Message, ...]
+    layout: Layout
+
+    def render(self, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
+        """See Prompt."""
+        return (*self.prefix, {"role": "user", "content": self.layout.fill(inputs)})
+
+    def template(self) -> tuple[Message, ...]:
+        """See Prompt. Only the last message has placeholders; braces elsewhere are text."""
+        return (*self.prefix, {"role": "user", "content": self.layout.placeholders()})
+
+
+def demo_values(
+    fields: Mapping[str, Field], demos: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return each demo's values of ``fields``, typed. Raises UsageError naming demo and field."""
+    return [_typed(fields, demo, number) for number, demo in enumerate(demos, 1)]
+
+
+def _typed(fields: Mapping[str, Field], demo: Mapping[str, Any], number: int) -> dict[str, Any]:
+    values = {}
+    for name, field in fields.items():
+        if name in demo:
+            try:
+                values[name] = field.accept(demo[name])
+            except ValueError as error:
+                raise UsageError(f"demo {number} does not fit: field {name!r}: {error}") from None
+    return values

@@ -1,0 +1,366 @@
+"""Text, numbers, booleans, None, choices and Any: understood without pydantic."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_lmprog.canonical import canonical_json, plain
+from pytest_lmprog.signatures.kinds import bare_texts, shown
+
+__all__ = ["AnyKind", "BoolKind", "EnumKind", "FloatKind", "IntKind", "LiteralKind", "NoneKind", "StrKind"]
+
+_INT = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.0+)?")
+_FLOAT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+\.[0-9]+|(?:,[0-9]{3}){2,})")
+_MAX_DIGITS = 400
+_TRUE = frozenset({"true", "yes", "1"})
+_FALSE = frozenset({"false", "no", "0"})
+
+
+@dataclass(frozen=True, slots=True)
+class StrKind:
+    """``str``. Numbers and booleans are taken as their JSON text."""
+
+    text: str = "str"
+    takes_text: bool = True
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return {"type": "string"}
+
+    def is_exact(self, value: Any) -> bool:
+        """See Kind."""
+        return type(value) is str
+
+    def convert(self, value: Any) -> str:
+        """See Kind."""
+        if isinstance(value, str):
+            return value if type(value) is str else str.__str__(value)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int | float):
+            return str(value)
+        raise ValueError(f"{shown(value)} is not text")
+
+    def plain(self, value: Any) -> Any:
+        """See Kind. A value that is not text is put into plain data as it is (retrieved passages
+        are often given to a ``str`` field as a list)."""
+        return plain(value)
+
+
+@dataclass(frozen=True, slots=True)
+class IntKind:
+    """``int``. Takes integral floats and texts such as ``"1,234"``; not booleans."""
+
+    text: str = "int"
+    takes_text: bool = False
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return {"type": "integer"}
+
+    def is_exact(self, value: Any) -> bool:
+        """See Kind."""
+        return type(value) is int
+
+    def convert(self, value: Any) -> int:
+        """See Kind."""
+        if type(value) is int:
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return int(value)
+        if isinstance(value, str):
+            for text in bare_texts(value[: 2 * _MAX_DIGITS]):
+                if len(text) <= _MAX_DIGITS and _INT.fullmatch(text):
+                    return int(text.replace(",", "").partition(".")[0])
+        raise ValueError(f"{shown(value)} is not an integer")
+
+    def plain(self, value: Any) -> Any:
+        """See Kind."""
+        return plain(value)
+
+
+@dataclass(frozen=True, slots=True)
+class FloatKind:
+    """``float``, finite. Takes integers and texts; ``"1,234"`` is refused, as it means two things."""
+
+    text: str = "float"
+    takes_text: bool = False
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return {"type": "number"}
+
+    def is_exact(self, value: Any) -> bool:
+        """See Kind."""
+        return type(value) is float and math.isfinite(value)
+
+    def convert(self, value: Any) -> float:
+        """See Kind."""
+        number = self._number(value)
+        if number is None:
+            raise ValueError(f"{shown(value)} is not a number")
+        if not math.isfinite(number):
+            raise ValueError(f"{shown(value)} is not a finite number")
+        return number
+
+    def _number(self, value: Any) -> float | None:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                return float(value)
+            except OverflowError:
+                return math.inf
+        if isinstance(value, str):
+            for text in bare_texts(value[: 2 * _MAX_DIGITS]):
+                if len(text) <= _MAX_DIGITS and (_FLOAT.fullmatch(text) or _GROUPED.fullmatch(text)):
+                    return float(text.replace(",", ""))
+        return None
+
+    def plain(self, value: Any) -> Any:
+        """See Kind."""
+        return plain(value)
+
+
+@dataclass(frozen=True, slots=True)
+class BoolKind:
+    """``bool``. Takes true/false, yes/no and 1/0 in any case."""
+
+    text: str = "bool"
+    takes_text: bool = False
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return {"type": "boolean"}
+
+    def is_exact(self, value: Any) -> bool:
+        """See Kind."""
+        return type(value) is bool
+
+    def convert(self, value: Any) -> bool:
+        """See Kind."""
+        if isinstance(value, bool):
+            return value
+        if type(value) is int and value in (0, 1):
+            return bool(value)
+        if isinstance(value, str):
+            for text in bare_texts(value[:100]):
+                if text.lower() in _TRUE or text.lower() in _FALSE:
+                    return text.lower() in _TRUE
+        raise ValueError(f"{shown(value)} is not true or false")
+
+    def plain(self, value: Any) -> Any:
+        """See Kind."""
+        return plain(value)
+
+
+@dataclass(frozen=True, slots=True)
+class NoneKind:
+    """``None``. Takes the texts null, none and the empty one."""
+
+    text: str = "None"
+    takes_text: bool = False
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return {"type": "null"}
+
+    def is_exact(self, value: Any) -> bool:
+        """See Kind."""
+        return value is None
+
+    def convert(self, value: Any) -> None:
+        """See Kind."""
+        if value is None:
+            return
+        if isinstance(value, str) and any(
+            t.lower() in ("", "null", "none") for t in bare_texts(value[:100])
+        ):
+            return
+        raise ValueError(f"{shown(value)} is not null")
+
+    def plain(self, value: Any) -> Any:
+        """See Kind."""
+        return plain(value)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyKind:
+    """``Any`` and ``object``: whatever the answer holds."""
+
+    text: str = "Any"
+    takes_text: bool = True
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return {}
+
+    def is_exact(self, value: Any) -> bool:
+        """See Kind."""
+        return True
+
+    def convert(self, value: Any) -> Any:
+        """See Kind."""
+        return value
+
+    def plain(self, value: Any) -> Any:
+        """See Kind. Keys are sorted: the order in which a mapping was filled is not part of it."""
+        return _sorted(plain(value))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _sorted(value[k]) for k in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(v) for v in value]
+    return value
+
+
+def _choice_schema(values: list[Any]) -> dict[str, Any]:
+    names = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
+    kinds = {names[type(v)] for v in values}
+    return {"type": kinds.pop(), "enum": values} if len(kinds) == 1 else {"enum": values}
+
+
+def _pick(value: Any, choices: dict[str, Any]) -> Any:
+    """Return the choice that the text ``value`` names: as written, else in any case if that is one."""
+    folded: dict[str, list[Any]] = {}
+    for name, choice in choices.items():
+        folded.setdefault(name.strip().casefold(), []).append(choice)
+    limit = 2 * max(map(len, choices)) + 100
+    for text in bare_texts(value[:limit]):
+        if text in choices:
+            return choices[text]
+        same = folded.get(text.casefold(), [])
+        if len(same) == 1:
+            return same[0]
+    raise LookupError(value)
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralKind:
+    """``Literal[...]``. Takes texts in any case where that names one choice."""
+
+    values: tuple[Any, ...]
+    takes_text: bool = False
+
+    @property
+    def text(self) -> str:
+        """See Kind."""
+        return f"Literal[{', '.join(map(_literal_text, self.values))}]"
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return _choice_schema([_json_value(v) for v in self.values])
+
+    def is_exact(self, value: Any) -> bool:
+        """See Kind."""
+        return any(type(value) is type(v) and value == v for v in self.values)
+
+    def convert(self, value: Any) -> Any:
+        """See Kind."""
+        for choice in self.values:
+            if type(value) is type(choice) and value == choice:
+                return choice
+        try:
+            if isinstance(value, str):
+                return _pick(value, self._by_text())
+        except LookupError:
+            pass
+        for choice in self.values:
+            if isinstance(choice, enum.Enum) and value == choice.value:
+                return choice
+        raise ValueError(f"{shown(value)} is not one of {self.text[8:-1]}")
+
+    def _by_text(self) -> dict[str, Any]:
+        texts = {v: v for v in self.values if type(v) is str}
+        for choice in self.values:
+            if type(choice) is not str:
+                texts.setdefault(_scalar_text(choice), choice)
+        return texts
+
+    def plain(self, value: Any) -> Any:
+        """See Kind."""
+        return plain(value)
+
+
+def _json_value(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def _scalar_text(value: Any) -> str:
+    value = _json_value(value)
+    return value if isinstance(value, str) else canonical_json(value).decode()
+
+
+def _literal_text(value: Any) -> str:
+    return f"{type(value).__name__}.{value.name}" if isinstance(value, enum.Enum) else repr(value)
+
+
+@dataclass(frozen=True, slots=True)
+class EnumKind:
+    """An Enum: by value or by name, in any case where that names one member."""
+
+    cls: type[enum.Enum]
+    takes_text: bool = False
+
+    @property
+    def _by_value(self) -> bool:
+        return all(type(_member_value(m)) in (str, int) for m in self.cls)
+
+    @property
+    def text(self) -> str:
+        """See Kind."""
+        choices = ", ".join(repr(self.plain(m)) for m in self.cls)
+        return f"{self.cls.__name__} (one of {choices})"
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return _choice_schema([self.plain(m) for m in self.cls])
+
+    def is_exact(self, value: Any) -> bool:
+        """See Kind."""
+        return isinstance(value, self.cls)
+
+    def convert(self, value: Any) -> Any:
+        """See Kind."""
+        if isinstance(value, self.cls):
+            return value
+        for member in self.cls:
+            if type(value) is type(_member_value(member)) and value == _member_value(member):
+                return member
+        try:
+            if isinstance(value, str):
+                return _pick(value, self._by_text())
+        except LookupError:
+            pass
+        choices = ", ".join(repr(self.plain(m)) for m in self.cls)
+        raise ValueError(f"{shown(value)} is not one of {choices}")
+
+    def _by_text(self) -> dict[str, Any]:
+        texts: dict[str, Any] = {}
+        for member in self.cls:
+            if self._by_value:
+                texts.setdefault(_scalar_text(_member_value(member)), member)
+        for member in self.cls:
+            texts.setdefault(member.name, member)
+            texts.setdefault(f"{self.cls.__name__}.{member.name}", member)
+        return {text: member for text, member in texts.items() if text.strip()}
+
+    def plain(self, value: Any) -> Any:
+        """See Kind. The value where all members' values are text or integers, else the name."""
+        member = value if isinstance(value, self.cls) else self.convert(value)
+        return _member_value(member) if self._by_value else member.name
+
+
+def _member_value(member: enum.Enum) -> Any:
+    """Return the value; that of a ``str`` or ``int`` subclass as the base type."""
+    value = member.value
+    if isinstance(value, str):
+        return str.__str__(value)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value

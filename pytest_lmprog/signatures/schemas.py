@@ -1,0 +1,87 @@
+"""JSON schemas in one normal form: the same for every pydantic version, and strict where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["is_strict", "normalised"]
+
+_DROPPED = ("title", "default", "$defs", "examples", "deprecated", "readOnly", "writeOnly")
+_MAPS = ("properties", "patternProperties")
+_LOOSE = ("prefixItems", "minLength", "maxLength", "minProperties", "maxProperties", "patternProperties")
+
+
+def normalised(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``schema`` without titles and defaults, its definitions put in place of the references
+    (those of recursive types stay), every property required and nothing beside them allowed."""
+    defs = schema.get("$defs", {})
+    recursive = {name for name in defs if _reaches(name, defs)}
+    result = _normal(schema, defs, recursive)
+    if recursive:
+        result["$defs"] = {name: _normal(defs[name], defs, recursive) for name in sorted(recursive)}
+    return result
+
+
+def _references(schema: Any) -> set[str]:
+    if isinstance(schema, Mapping):
+        own = {str(schema["$ref"]).rpartition("/")[2]} if isinstance(schema.get("$ref"), str) else set()
+        return own.union(*(_references(v) for v in schema.values()))
+    if isinstance(schema, list):
+        return set().union(*map(_references, schema))
+    return set()
+
+
+def _reaches(name: str, defs: Mapping[str, Any]) -> bool:
+    seen: set[str] = set()
+    todo = _references(defs[name])
+    while todo:
+        step = todo.pop()
+        if step == name:
+            return True
+        if step not in seen and step in defs:
+            seen.add(step)
+            todo |= _references(defs[step])
+    return False
+
+
+def _normal(schema: Any, defs: Mapping[str, Any], recursive: set[str]) -> Any:
+    if isinstance(schema, list):
+        return [_normal(v, defs, recursive) for v in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    if name in defs and name not in recursive:
+        schema = {**defs[name], **{k: v for k, v in schema.items() if k != "$ref"}}
+    result: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _MAPS:
+            result[key] = {k: _normal(v, defs, recursive) for k, v in value.items()}
+        elif key not in _DROPPED:
+            result[key] = _normal(value, defs, recursive) if key not in ("enum", "const") else value
+    return _closed(result)
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    if "properties" in schema:
+        schema["required"] = list(schema["properties"])
+        schema["additionalProperties"] = False
+    if "const" in schema and "enum" not in schema:
+        schema["enum"] = [schema.pop("const")]
+    return schema
+
+
+def is_strict(schema: Any) -> bool:
+    """Return whether endpoints with a strict mode (OpenAI's) take ``schema`` in it: every object is
+    closed, every part has a type, and no keyword is used that they refuse."""
+    if isinstance(schema, list):
+        return all(map(is_strict, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    if any(key in schema for key in _LOOSE) or not schema.keys() & {"type", "anyOf", "$ref"}:
+        return False
+    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
+        return False
+    parts = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
+    parts += [schema[key] for key in ("items", "anyOf") if key in schema]
+    return all(map(is_strict, parts))

@@ -1,0 +1,421 @@
+"""Signature: what a predictor is asked to do, as an immutable class of typed fields."""
+
+from __future__ import annotations
+
+import copyreg
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import FunctionType, MappingProxyType
+from typing import Any, ClassVar, NoReturn, get_origin
+
+from pytest_lmprog.errors import SignatureError
+from pytest_lmprog.signatures.constraints import description_of
+from pytest_lmprog.signatures.fields import MISSING, Field, Role
+from pytest_lmprog.signatures.parser import name_problem, parse_fields
+from pytest_lmprog.signatures.resolve import CallerNames, resolved
+
+__all__ = ["Signature", "SignatureMeta", "ensure_signature"]
+
+_ROW_FIELDS = ("id", "split", "weight", "tags")
+_RECORD_NAMES = ("completions", "copy", "get", "items", "keys", "of", "toDict", "values")
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What a signature class consists of."""
+
+    fields: Mapping[str, Field]
+    given_instructions: str | None
+
+    @cached_property
+    def inputs(self) -> Mapping[str, Field]:
+        return MappingProxyType({n: f for n, f in self.fields.items() if f.role == "input"})
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Field]:
+        return MappingProxyType({n: f for n, f in self.fields.items() if f.role == "output"})
+
+    @cached_property
+    def instructions(self) -> str:
+        if self.given_instructions is not None:
+            return self.given_instructions
+        given = ", ".join(f"`{name}`" for name in self.inputs)
+        wanted = ", ".join(f"`{name}`" for name in self.outputs)
+        if not given:
+            return f"Produce the fields {wanted}."
+        return f"Given the fields {given}, produce the fields {wanted}."
+
+    @cached_property
+    def text(self) -> str:
+        sides = (", ".join(map(_in_text, side.values())) for side in (self.inputs, self.outputs))
+        return " -> ".join(sides)
+
+
+def _in_text(field: Field) -> str:
+    return field.name if field.is_text else f"{field.name}: {field.type_text}"
+
+
+class SignatureMeta(type):
+    """Makes signatures from class bodies and strings, and keeps them from being changed."""
+
+    _body: _Body
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        """Build the class. Raises SignatureError for a body that is none of a signature."""
+        body = namespace.pop("_body", None)
+        if body is None:
+            body = _body_of(name, bases, namespace)
+        kept = {k: v for k, v in namespace.items() if k not in body.fields and k != "__annotations__"}
+        return super().__new__(mcs, name, bases, {**kept, "_body": body}, **options)
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> None:
+        super().__init__(name, bases, namespace, **options)
+
+    def __call__(cls, signature: Any = None, instructions: str | None = None, **options: Any) -> Any:
+        """``Signature("question -> answer", "Answer briefly.")`` makes a signature class."""
+        if cls is not Signature:
+            raise SignatureError(
+                f"a signature is used as a class, not called: {cls.__name__}(...)",
+                hint=f"pass {cls.__name__} itself: Predict({cls.__name__})",
+            )
+        return make_signature(signature, instructions, **options)
+
+    def __setattr__(cls, name: str, value: Any) -> NoReturn:
+        raise AttributeError(
+            f"{cls.__name__} is immutable; with_instructions, with_field, append_field and the like "
+            "return a changed signature"
+        )
+
+    def __delattr__(cls, name: str) -> NoReturn:
+        raise AttributeError(f"{cls.__name__} is immutable")
+
+    @property
+    def name(cls) -> str:
+        """The name of the class."""
+        return cls.__name__
+
+    @property
+    def instructions(cls) -> str:
+        """What the LM is asked to do: the docstring, or a sentence made of the field names."""
+        return cls._body.instructions
+
+    @property
+    def fields(cls) -> Mapping[str, Field]:
+        """All fields by name, in the order of definition."""
+        return cls._body.fields
+
+    @property
+    def input_fields(cls) -> Mapping[str, Field]:
+        """The inputs by name."""
+        return cls._body.inputs
+
+    @property
+    def output_fields(cls) -> Mapping[str, Field]:
+        """The outputs by name."""
+        return cls._body.outputs
+
+    @property
+    def text(cls) -> str:
+        """The string form: ``"ticket -> team: Literal['bug', 'feature']"``."""
+        return cls._body.text
+
+    @property
+    def signature(cls) -> str:
+        """The same as ``text``, by DSPy's name."""
+        return cls._body.text
+
+    def spec(cls) -> dict[str, Any]:
+        """Return what the signature says as plain data: name, instructions and fields, for fingerprints
+        and snapshots."""
+        return {
+            "name": cls.name,
+            "instructions": cls.instructions,
+            "fields": [_field_spec(field) for field in cls.fields.values()],
+        }
+
+    def equals(cls, other: object) -> bool:
+        """Return whether ``other`` is a signature that says the same, whatever its name."""
+        if cls is other:
+            return True
+        if not isinstance(other, SignatureMeta):
+            return False
+        return cls.instructions == other.instructions and dict(cls.fields) == dict(other.fields)
+
+    def with_instructions(cls, instructions: str) -> type[Signature]:
+        """Return the signature with other instructions."""
+        if not isinstance(instructions, str):
+            raise SignatureError(f"instructions must be a text, not {instructions!r}")
+        return _derived(cls, cls.fields.values(), instructions)
+
+    def with_name(cls, name: str) -> type[Signature]:
+        """Return the signature under another name."""
+        return _made(name, cls.fields.values(), cls._body.given_instructions, cls.__module__)
+
+    def with_field(cls, name: str, **changes: Any) -> type[Signature]:
+        """Return the signature with a field changed: ``desc``, ``prefix``, ``annotation``, ``default``."""
+        old = cls._field(name)
+        unknown = sorted(set(changes) - {"desc", "prefix", "annotation", "default", "constraints"})
+        if unknown:
+            raise SignatureError(f"with_field cannot change {unknown[0]!r} of a field")
+        new = old.changed(**changes)
+        return _derived(cls, (new if f.name == name else f for f in cls.fields.values()))
+
+    def with_updated_fields(cls, name: str, type_: Any = None, **changes: Any) -> type[Signature]:
+        """The same as ``with_field``, by DSPy's name."""
+        return cls.with_field(name, **changes, **({} if type_ is None else {"annotation": type_}))
+
+    def append_field(cls, field: Field) -> type[Signature]:
+        """Return the signature with ``field`` behind the others of its role."""
+        return cls.insert_field(len(cls._of_role(field.role)), field)
+
+    def prepend_field(cls, field: Field) -> type[Signature]:
+        """Return the signature with ``field`` before the others of its role."""
+        return cls.insert_field(0, field)
+
+    def insert_field(cls, index: int, field: Field) -> type[Signature]:
+        """Return the signature with ``field`` at ``index`` (negative: from the end) among those of its role."""
+        if field.name in cls.fields:
+            raise SignatureError(f"{cls.__name__} has a field {field.name!r} already")
+        peers = cls._of_role(field.role)
+        where = index if index >= 0 else len(peers) + index + 1
+        if not 0 <= where <= len(peers):
+            raise SignatureError(f"no place {index} among {len(peers)} {field.role} fields")
+        fields = list(cls.fields.values())
+        if where < len(peers):
+            at = fields.index(peers[where])
+        else:
+            at = fields.index(peers[-1]) + 1 if peers else (0 if field.role == "input" else len(fields))
+        return _derived(cls, [*fields[:at], field, *fields[at:]])
+
+    def delete_field(cls, name: str) -> type[Signature]:
+        """Return the signature without the field ``name``."""
+        cls._field(name)
+        return _derived(cls, (f for f in cls.fields.values() if f.name != name))
+
+    def append(cls, name: str, field: Field, type_: Any = None) -> type[Signature]:
+        """``append_field`` in DSPy's form: ``append("confidence", OutputField(), float)``."""
+        return cls.append_field(_as_field(name, field, type_))
+
+    def prepend(cls, name: str, field: Field, type_: Any = None) -> type[Signature]:
+        """``prepend_field`` in DSPy's form."""
+        return cls.prepend_field(_as_field(name, field, type_))
+
+    def insert(cls, index: int, name: str, field: Field, type_: Any = None) -> type[Signature]:
+        """``insert_field`` in DSPy's form."""
+        return cls.insert_field(index, _as_field(name, field, type_))
+
+    def delete(cls, name: str) -> type[Signature]:
+        """``delete_field``, by DSPy's name."""
+        return cls.delete_field(name)
+
+    def _of_role(cls, role: Role) -> list[Field]:
+        return [f for f in cls.fields.values() if f.role == role]
+
+    def _field(cls, name: str) -> Field:
+        field = cls.fields.get(name)
+        if field is None:
+            have = ", ".join(cls.fields) or "none"
+            raise SignatureError(f"{cls.__name__} has no field {name!r}; its fields are: {have}")
+        return field
+
+    def __repr__(cls) -> str:
+        return f"{cls.__name__}({cls.text})"
+
+
+class Signature(metaclass=SignatureMeta):
+    """Base of signatures. Subclasses say what is to be done in the docstring and declare their fields::
+
+        class TriageTicket(Signature):
+            \"\"\"Decide which team should handle a support ticket.\"\"\"
+            ticket: str = InputField()
+            team: Literal["billing", "bug"] = OutputField()
+
+    ``Signature("ticket -> team", "instructions")`` makes one from a string. Signatures are classes and
+    immutable; edits return new classes.
+    """
+
+    _body: ClassVar[_Body] = _Body(MappingProxyType({}), None)
+
+
+def _field_spec(field: Field) -> dict[str, Any]:
+    spec: dict[str, Any] = {"name": field.name, "role": field.role, "type": field.type_text}
+    if field.desc is not None:
+        spec["desc"] = field.desc
+    if field.prefix is not None:
+        spec["prefix"] = field.prefix
+    if field.has_default:
+        spec["default"] = field.to_plain(field.default)
+    return {**spec, "schema": field.schema()}
+
+
+def _as_field(name: str, field: Field, type_: Any) -> Field:
+    if not isinstance(field, Field):
+        raise SignatureError(f"{name!r} must be an InputField() or OutputField(), not {field!r}")
+    return field.changed(name=name, **({} if type_ is None else {"annotation": type_}))
+
+
+def _derived(
+    cls: SignatureMeta, fields: Any, instructions: str | None = None
+) -> type[Signature]:
+    given = cls._body.given_instructions if instructions is None else instructions
+    return _made(cls.__name__, fields, given, cls.__module__)
+
+
+def _made(name: str, fields: Any, instructions: str | None, module: str) -> type[Signature]:
+    body = _Body(_checked(name, list(fields)), instructions)
+    namespace = {"_body": body, "__module__": module, "__doc__": instructions}
+    made: type[Signature] = SignatureMeta(name, (Signature,), namespace)
+    return made
+
+
+def _checked(owner: str, fields: list[Field]) -> Mapping[str, Field]:
+    for field in fields:
+        problem = name_problem(field.name) or _reserved(field)
+        if problem:
+            raise SignatureError(f"{owner}: {problem}")
+        try:
+            field.type_text  # noqa: B018
+        except SignatureError as error:
+            raise SignatureError(f"{owner}.{field.name}: {error.message}", hint=error.hint) from None
+    return MappingProxyType({field.name: field for field in fields})
+
+
+def _reserved(field: Field) -> str | None:
+    if field.name in _ROW_FIELDS:
+        return f"the name {field.name!r} is reserved: it describes a row of a data set"
+    if field.role == "output" and field.name in _RECORD_NAMES:
+        return f"the name {field.name!r} is reserved: predictions have a method of that name"
+    return None
+
+
+def _body_of(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Body:
+    fields: dict[str, Field] = {}
+    given: str | None = None
+    for base in reversed(bases):
+        if isinstance(base, SignatureMeta):
+            fields.update(base._body.fields)
+            given = base._body.given_instructions or given
+    fields.update({f.name: f for f in _declarations(name, namespace)})
+    doc = namespace.get("__doc__")
+    return _Body(_checked(name, list(fields.values())), inspect.cleandoc(doc) if doc else given)
+
+
+def _declarations(owner: str, namespace: dict[str, Any]) -> list[Field]:
+    annotations = _annotations(namespace)
+    visible = {k: v for k, v in namespace.items() if not isinstance(v, Field)}
+    names = CallerNames(visible)
+    module = namespace.get("__module__", "")
+    fields = []
+    for name in [*namespace, *(n for n in annotations if n not in namespace)]:
+        value = namespace.get(name, MISSING)
+        if isinstance(value, Field):
+            annotation = annotations.get(name, str)
+            fields.append(_declared(owner, value.changed(name=name), annotation, module, names))
+        elif not _allowed(name, value, annotations.get(name)):
+            raise SignatureError(
+                f"{owner}.{name} is neither an input nor an output",
+                hint=f"{name}: ... = InputField() or OutputField()",
+            )
+    return fields
+
+
+def _annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+    found = namespace.get("__annotations__")
+    if found is None and "__annotate_func__" in namespace:  # Python 3.14
+        found = namespace["__annotate_func__"](1)
+    return dict(found or {})
+
+
+def _declared(owner: str, field: Field, annotation: Any, module: str, names: CallerNames) -> Field:
+    if isinstance(annotation, Field):
+        raise SignatureError(
+            f"{owner}.{field.name}: the field hides the type of the same name",
+            hint="rename the field, or import the type under another name",
+        )
+    try:
+        found = resolved(annotation, module=module, names=names)
+    except SignatureError as error:
+        raise SignatureError(f"{owner}.{field.name}: {error.message}", hint=error.hint) from None
+    metadata = getattr(found, "__metadata__", ())
+    desc = field.desc if field.desc is not None else description_of(metadata)
+    return field.changed(annotation=found, desc=desc)
+
+
+def _allowed(name: str, value: Any, annotation: Any) -> bool:
+    if name.startswith("_"):
+        return True
+    if annotation is not None:
+        text = annotation if isinstance(annotation, str) else ""
+        return get_origin(annotation) is ClassVar or annotation is ClassVar or "ClassVar" in text
+    return isinstance(value, FunctionType | classmethod | staticmethod | property | type)
+
+
+def make_signature(
+    signature: Any, instructions: str | None = None, *, custom_types: Mapping[str, Any] | None = None
+) -> type[Signature]:
+    """Return a new signature class from a string (or a mapping of names to fields).
+
+    Parameters
+    ----------
+    signature: ``"question -> answer: bool"``, or ``{"question": InputField(), "answer": OutputField()}``.
+    instructions: what is to be done, or None for a sentence made of the field names.
+    custom_types: types by the names used in the string, before those that the caller sees.
+    """
+    if not isinstance(instructions, str | None):
+        raise SignatureError(f"instructions must be a text, not {instructions!r}")
+    given = inspect.cleandoc(instructions) if instructions and instructions.strip() else None
+    if isinstance(signature, str):
+        fields = parse_fields(signature, CallerNames(custom_types or {}))
+        _check_reserved(signature, fields)
+    elif isinstance(signature, Mapping):
+        fields = tuple(_mapped(name, value) for name, value in signature.items())
+    else:
+        raise SignatureError(f"a signature is made from a text, not from {signature!r}")
+    return _made("StringSignature", fields, given, __name__)
+
+
+def _check_reserved(text: str, fields: tuple[Field, ...]) -> None:
+    del text
+    for field in fields:
+        problem = _reserved(field)
+        if problem:
+            raise SignatureError(problem)
+
+
+def _mapped(name: str, value: Any) -> Field:
+    if isinstance(value, tuple) and len(value) == 2:
+        return _as_field(name, value[1], value[0])
+    return _as_field(name, value, None)
+
+
+def ensure_signature(signature: Any, instructions: str | None = None) -> type[Signature]:
+    """Return ``signature`` as a class that a predictor can use. Raises SignatureError otherwise."""
+    if not isinstance(signature, SignatureMeta):
+        signature = make_signature(signature, instructions)
+    elif instructions is not None:
+        signature = signature.with_instructions(instructions)
+    if not signature.output_fields:
+        raise SignatureError(f"the signature {signature.__name__} has no output field")
+    result: type[Signature] = signature
+    return result
+
+
+def _reduce(cls: SignatureMeta) -> str | tuple[Callable[..., Any], tuple[Any, ...]]:
+    import sys
+
+    found: Any = sys.modules.get(cls.__module__)
+    for part in cls.__qualname__.split("."):
+        found = getattr(found, part, None)
+    if found is cls:
+        return cls.__qualname__
+    return _remade, (cls.__name__, tuple(cls.fields.values()), cls._body.given_instructions, cls.__module__)
+
+
+def _remade(name: str, fields: tuple[Field, ...], instructions: str | None, module: str) -> type[Signature]:
+    return _made(name, fields, instructions, module)
+
+
+# Signatures made from strings or by edits are no module attributes, by which pickle finds classes.
+copyreg.pickle(SignatureMeta, _reduce)  # type: ignore[arg-type]
