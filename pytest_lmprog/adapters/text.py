@@ -86,9 +86,7 @@ class RenderedPrompt:
         return (*self.prefix, {"role": "user", "content": self.layout.placeholders()})
 
 
-def demo_values(
-    fields: Mapping[str, Field], demos: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def demo_values(fields: Mapping[str, Field], demos: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return each demo's values of ``fields``, typed. Raises UsageError naming demo and field."""
     return [_typed(fields, demo, number) for number, demo in enumerate(demos, 1)]
 

@@ -131,7 +131,9 @@ def _field(
     equals = [at for mark, at in inside if mark == "="]
     colon = next((at for mark, at in inside if mark == ":"), None)
     if equals:
-        source.fail("a field cannot have a default here", equals[0], "use the class form: InputField(default=...)")
+        source.fail(
+            "a field cannot have a default here", equals[0], "use the class form: InputField(default=...)"
+        )
     name = _name(source, _Span(span.start, span.end if colon is None else colon))
     if colon is None:
         return Field(name=name, role=role)

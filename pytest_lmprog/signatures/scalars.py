@@ -178,9 +178,7 @@ class NoneKind:
         """See Kind."""
         if value is None:
             return
-        if isinstance(value, str) and any(
-            t.lower() in ("", "null", "none") for t in bare_texts(value[:100])
-        ):
+        if isinstance(value, str) and any(t.lower() in ("", "null", "none") for t in bare_texts(value[:100])):
             return
         raise ValueError(f"{shown(value)} is not null")
 

@@ -256,9 +256,7 @@ def _as_field(name: str, field: Field, type_: Any) -> Field:
     return field.changed(name=name, **({} if type_ is None else {"annotation": type_}))
 
 
-def _derived(
-    cls: SignatureMeta, fields: Any, instructions: str | None = None
-) -> type[Signature]:
+def _derived(cls: SignatureMeta, fields: Any, instructions: str | None = None) -> type[Signature]:
     given = cls._body.given_instructions if instructions is None else instructions
     return _made(cls.__name__, fields, given, cls.__module__)
 
