@@ -21,13 +21,13 @@ def case_id(id_: str) -> str:
     """Return ``id_`` as it stands within the brackets of a node id.
 
     Letters, digits, spaces and ``_.+=@,~#%!-`` stay; accents are dropped and all else becomes ``_``. An id
-    that had to be changed or cut ends in ``~`` and six digits of its digest, so that no two meet and
+    that had to be changed or cut ends in ``~`` and ten digits of its digest, so that no two meet and
     none depends on its neighbours."""
     plain = unicodedata.normalize("NFKD", id_).encode("ascii", "ignore").decode("ascii")
     safe = re.sub(r"\s+", " ", _UNSAFE.sub("_", plain)).strip()
     if safe == id_ and len(safe) <= MAX_CASE_ID:
         return safe
-    mark = "~" + hashlib.sha256(id_.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    mark = "~" + hashlib.sha256(id_.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return safe[: MAX_CASE_ID - len(mark)].rstrip(" _") + mark
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from pytest_lmprog.canonical import plain
 from pytest_lmprog.errors import CanonicalError, DataError
-from pytest_lmprog.evaluation.readers.table import Table, check_inputs, not_a_list, unknown_key
+from pytest_lmprog.evaluation.readers.table import SHAPE, Table, check_inputs, not_a_list, unknown_key
 
 __all__ = ["read_json", "read_jsonl"]
 
@@ -163,7 +163,7 @@ class _Document:
         elif key == "examples":
             found[key] = self._examples(line)
         else:
-            unknown_key(key, self._path, line)
+            unknown_key(key, self._path, line, f"{SHAPE}; a file with one row a line is named .jsonl")
 
     def _examples(self, line: int) -> list[tuple[int, Any]]:
         if self._peek() != "[":

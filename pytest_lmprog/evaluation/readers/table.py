@@ -32,10 +32,10 @@ def check_inputs(value: Any, path: str, line: int | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def unknown_key(key: Any, path: str, line: int) -> NoReturn:
+def unknown_key(key: Any, path: str, line: int, shape: str = SHAPE) -> NoReturn:
     """Raise for a key beside ``inputs`` and ``examples``."""
     near = difflib.get_close_matches(str(key), TOP_KEYS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else SHAPE
+    hint = f"did you mean {near[0]!r}?" if near else shape
     raise DataError(f"unknown key {key!r} at the top level", path=path, line=line, hint=hint)
 
 

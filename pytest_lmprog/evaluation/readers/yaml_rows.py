@@ -47,7 +47,7 @@ _LOADER = loader_on(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 def read_yaml(text: str, path: str, *, loader: Any = _LOADER) -> Table:
     """Read a list of rows, or a mapping with ``inputs`` and ``examples``."""
     root = _composed(text, path, loader)
-    if root is None:
+    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == f"{_TAG}null"):
         return Table([])
     try:
         return _table(root, path)
