@@ -80,9 +80,11 @@ class TeleprompterBase(ABC):
             )
         return CompileTask(
             student,
-            dataset_of(trainset, name="trainset").for_program(student).examples,
+            dataset_of(trainset, name="trainset").for_program(student, distinct=False).examples,
             Objective(()),
-            None if valset is None else dataset_of(valset, name="valset").for_program(student).examples,
+            None
+            if valset is None
+            else dataset_of(valset, name="valset").for_program(student, distinct=False).examples,
             teacher,
         )
 
