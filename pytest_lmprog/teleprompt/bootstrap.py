@@ -22,7 +22,7 @@ from pytest_lmprog.teleprompt.teacher import check_teacher, teacher_program
 __all__ = ["Bootstrap", "BootstrapFewShot", "Bootstrapped", "bootstrap"]
 
 HOPELESS = 10
-"""Errors, with nothing else before them, after which a teacher is given up (DSPy's ``max_errors``)."""
+"""Examples after which a teacher that has met nothing but errors is given up (DSPy's ``max_errors``)."""
 
 
 @dataclass(frozen=True)
@@ -87,19 +87,13 @@ class _Walk:
     def given_up(self) -> bool:
         """Whether there were too many errors; the answer does not depend on the order runs end in."""
         limit = self.spec.max_errors
-        if limit is not None:
-            return len(self.errors) >= limit
-        return len(self.errors) >= HOPELESS and self._leading_errors() >= HOPELESS
+        return self._hopeless() if limit is None else len(self.errors) >= limit
 
-    def _leading_errors(self) -> int:
-        """Errors before the first attempt, in sequential order, that did not end in one (or is open)."""
-        leading = 0
-        for position in range(self.next):
-            for turn in range(self.spec.rounds):
-                if (position, turn) not in self.errors:
-                    return leading
-                leading += 1
-        return leading
+    def _hopeless(self) -> bool:
+        """Whether the first examples all ended in errors, in every round. One in flight is none yet."""
+        turns = range(self.spec.rounds)
+        first = range(min(HOPELESS, len(self.spec.trainset)))
+        return len(first) == HOPELESS and all((p, t) in self.errors for p in first for t in turns)
 
 
 def bootstrap(study: Study, spec: Bootstrap) -> Plan[Bootstrapped]:
@@ -215,8 +209,8 @@ class BootstrapFewShot(TeleprompterBase):
     max_labeled_demos: demos a predictor in all: labeled examples fill up what bootstrapping left. The
         teacher, if it has no demos, gets as many.
     max_rounds: tries an example; those after the first are new rollouts at temperature 1.0.
-    max_errors: runs ending in an error at which the compile stops. None: only where the first 10 runs
-        all end so.
+    max_errors: runs ending in an error at which the compile stops. None: it stops only where the first
+        10 examples all end so.
     """
 
     metric: Callable[..., Any] | Metric | None = None

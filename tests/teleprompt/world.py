@@ -76,7 +76,7 @@ class Asked:
 
 @dataclass
 class WorldLM:
-    """Answers with ``answer(asked)``, once a request: a request seen before is answered from memory.
+    """Answers with ``answer(asked)``, once a request: equal requests share one flight and then the memory.
 
     Parameters
     ----------
@@ -94,6 +94,7 @@ class WorldLM:
     taken: int = 0
     most_in_flight: int = 0
     _in_flight: int = 0
+    _flights: dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=Lock)
 
     @property
@@ -117,24 +118,24 @@ class WorldLM:
             limit.take()
         with self._lock:
             self.taken += 1
+            flight = self._flights.setdefault(request.key, Lock())
+        with flight:
             known = self.memory.get(request.key)
-            if known is None:
-                self._charge(request)
-        if known is not None:
-            return known
-        return self._ask(request)
+            return self._ask(request) if known is None else known
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         return self.complete(request)
 
     def _charge(self, request: LMRequest) -> None:
-        if self.budget is not None and len(self.live) >= self.budget:
-            raise BudgetExceededError(f"the budget of {self.budget} calls is spent")
-        self.live.append(Asked.of(request))
-        self._in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        with self._lock:
+            if self.budget is not None and len(self.live) >= self.budget:
+                raise BudgetExceededError(f"the budget of {self.budget} calls is spent")
+            self.live.append(Asked.of(request))
+            self._in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self._in_flight)
 
     def _ask(self, request: LMRequest) -> LMResponse:
+        self._charge(request)
         try:
             seconds = self.latency(request.key) if callable(self.latency) else self.latency
             if seconds:
@@ -259,3 +260,10 @@ def result_of(result: CompileResult) -> dict[str, Any]:
 
 def unreachable(asked: Asked) -> Any:
     return LMConnectionError("nobody answers at http://127.0.0.1:1")
+
+
+def labeled_of(program: Module, n: int) -> Module:
+    """The program with the first n rows as demos."""
+    from pytest_lmprog.teleprompt.demos import labeled_program
+
+    return labeled_program(program, rows(n), n, sample=False)

@@ -1,0 +1,45 @@
+"""All strategies of this package against the conformance suite."""
+
+from __future__ import annotations
+
+from pytest_lmprog.teleprompt import (
+    BootstrapFewShot,
+    BootstrapFewShotWithRandomSearch,
+    LabeledFewShot,
+    TeleprompterBase,
+)
+from tests.teleprompt.conformance import TeleprompterConformance
+from tests.teleprompt.world import exact
+
+
+class TestLabeledFewShot(TeleprompterConformance):
+    asks = False
+
+    def make(self) -> TeleprompterBase:
+        return LabeledFewShot(k=3)
+
+
+class TestBootstrapFewShot(TeleprompterConformance):
+    def make(self) -> TeleprompterBase:
+        return BootstrapFewShot(metric=exact, max_bootstrapped_demos=3, max_labeled_demos=5)
+
+
+class TestBootstrapFewShotWithRounds(TeleprompterConformance):
+    def make(self) -> TeleprompterBase:
+        return BootstrapFewShot(metric=exact, max_bootstrapped_demos=5, max_labeled_demos=2, max_rounds=3)
+
+
+class TestRandomSearch(TeleprompterConformance):
+    ranks = True
+
+    def make(self) -> TeleprompterBase:
+        return BootstrapFewShotWithRandomSearch(metric=exact, max_labeled_demos=4, num_candidate_programs=3)
+
+
+class TestRandomSearchThatStops(TeleprompterConformance):
+    ranks = True
+
+    def make(self) -> TeleprompterBase:
+        return BootstrapFewShotWithRandomSearch(
+            metric=exact, max_labeled_demos=4, num_candidate_programs=3, max_rounds=2, stop_at_score=0.6
+        )
