@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_lmprog.errors import CompileError, UsageError
+from pytest_lmprog.errors import CompileError, ParseError, UsageError
 from pytest_lmprog.programs import context
 from pytest_lmprog.teleprompt import (
     BootstrapFewShot,
@@ -133,10 +134,8 @@ def reference(strategy, lm, trainset, valset, *, stop=None):
         right = 0
         for example in valset:
             left = [d for d in program.answer.demos if d["question"] != example.question]
-            try:
+            with suppress(ParseError):
                 right += exact(example, program.answer.with_demos(left)(question=example.question))
-            except Exception:
-                right += 0
         scored.append(right / len(valset))
         size = sum(len(m["content"]) for m in prompt_of(program))
         place = (scored[-1], -size, -(index + 3))
