@@ -54,7 +54,7 @@ class DiskStore:
         try:
             return rows.get(key)
         except CacheError as error:
-            self._warn(f"{self._shown}: {error}; it is asked for anew")
+            self._warn(f"{self._shown}: row {key[:12]}... is not used: {error}")
         except (sqlite3.Error, OSError) as error:
             self._give_up(str(error))
         return None

@@ -35,7 +35,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
     def get(self, key: object, raw: object) -> str:
         """Return a stored key."""
         if not raw or type(key) is not str:
-            raise CacheError("a row has a key that is not text")
+            raise CacheError("its key is not text")
         return key
 
     def store(self, value: object, read: object, key: object = None) -> tuple[int, int, None, memoryview]:
@@ -47,7 +47,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
     def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:
         """Return a stored value."""
         if read or mode != MODE_RAW or filename is not None or type(value) is not bytes:
-            raise CacheError("a row claims to be something other than bytes and was not read")
+            raise CacheError("it claims to be something other than bytes and was not read")
         return value
 
     def filename(self, *_: object, **__: object) -> tuple[str, str]:

@@ -29,9 +29,9 @@ def checksum(key: str, value: bytes) -> int:
 def check_row(key: str, mode: object, filename: object, value: object, tag: object) -> bytes:
     """Return a row's value. Raises CacheError for a row that is not as we write them."""
     if mode != MODE_RAW or filename is not None or type(value) is not bytes:
-        raise CacheError(f"row {key[:12]}... claims to be something other than bytes and was not read")
+        raise CacheError("it claims to be something other than bytes and was not read")
     if tag != checksum(key, value):
-        raise CacheError(f"row {key[:12]}... is damaged (its checksum does not fit)")
+        raise CacheError("its checksum does not fit")
     return value
 
 
@@ -100,7 +100,7 @@ class RowReader:
         query = "SELECT key, raw, mode, filename, value, tag FROM Cache ORDER BY key"
         for key, raw, *row in self._connection.execute(query):
             if type(key) is not str or raw != 1:
-                yield str(key), CacheError(f"row {key!r:.20} has a key that is not text")
+                yield repr(key), CacheError("its key is not text")
                 continue
             try:
                 yield key, check_row(key, *row)
