@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 from typing import Literal
 
+from pytest_lmprog.evaluation.statistics import pass_at_k, pass_hat_k
 from pytest_lmprog.harness.results import MetricResult
 
 __all__ = ["MetricVerdict", "RolloutFigures", "judge_metric", "rollout_figures"]
@@ -34,7 +34,8 @@ class MetricVerdict:
 @dataclass(frozen=True, slots=True)
 class RolloutFigures:
     """Figures over rollouts, means over examples: ``pass_rate``; ``pass_at_k`` (one of k samples passes;
-    Chen et al., arXiv:2107.03374) and ``pass_hat_k`` (all k pass; Yao et al., arXiv:2406.12045), k = n."""
+    Chen et al., arXiv:2107.03374) and ``pass_hat_k`` (all k pass; Yao et al., arXiv:2406.12045), k = n, the
+    smallest number of rollouts of an example."""
 
     n: int
     pass_rate: float
@@ -94,15 +95,14 @@ def rollout_figures(result: MetricResult) -> RolloutFigures | None:
         groups.setdefault(outcome.case, []).append(outcome.status == "pass")
     if result.repeat < 2 or not groups:
         return None
-    rates = [sum(g) / len(g) for g in groups.values()]
     k = min(len(g) for g in groups.values())
-    at_k = [_any_of(len(g), sum(g), k) for g in groups.values()]
-    hat_k = [comb(sum(g), k) / comb(len(g), k) for g in groups.values()]
-    return RolloutFigures(k, _mean(rates), _mean(at_k), _mean(hat_k))
-
-
-def _any_of(n: int, passed: int, k: int) -> float:
-    return 1.0 - comb(n - passed, k) / comb(n, k)
+    counts = [(len(g), sum(g)) for g in groups.values()]
+    return RolloutFigures(
+        k,
+        _mean([passed / n for n, passed in counts]),
+        _mean([pass_at_k(n, passed, k) for n, passed in counts]),
+        _mean([pass_hat_k(n, passed, k) for n, passed in counts]),
+    )
 
 
 def _mean(values: list[float]) -> float:

@@ -25,6 +25,7 @@ __all__ = [
     "add_counts",
     "count_from_plain",
     "count_to_plain",
+    "subtract_counts",
 ]
 
 OutcomeStatus = Literal["pass", "fail", "error", "unscored", "broken"]
@@ -46,7 +47,9 @@ class CaseOutcome:
     message: why, for people; without secrets.
     live: the program's run made a live call.
     verdict: the ratchet's, once judged.
+    baseline: ``known``, ``new``, ``edited`` or ``none`` (see ``ratchet.Verdict``).
     was: what the baseline counts the case with, or None.
+    detail: the verdict's words.
     """
 
     unit: str
@@ -63,6 +66,7 @@ class CaseOutcome:
     verdict: VerdictKind | None = None
     baseline: str = "none"
     was: float | None = None
+    detail: str = ""
 
     @property
     def value(self) -> float | None:
@@ -303,6 +307,18 @@ def add_counts(left: TallyCount, right: TallyCount) -> TallyCount:
     """Return the sum of two counts."""
     sums = {name: getattr(left, name) + getattr(right, name) for name in _COUNTS}
     return TallyCount(**sums, usage=left.usage + right.usage, live_usage=left.live_usage + right.live_usage)
+
+
+def subtract_counts(left: TallyCount, right: TallyCount) -> TallyCount:
+    """Return what ``left`` has more than ``right``."""
+    rest = {name: getattr(left, name) - getattr(right, name) for name in _COUNTS}
+    return TallyCount(
+        **rest, usage=_less(left.usage, right.usage), live_usage=_less(left.live_usage, right.live_usage)
+    )
+
+
+def _less(left: Usage, right: Usage) -> Usage:
+    return Usage(left.prompt_tokens - right.prompt_tokens, left.completion_tokens - right.completion_tokens)
 
 
 def count_to_plain(count: TallyCount) -> dict[str, Any]:

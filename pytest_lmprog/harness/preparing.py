@@ -1,0 +1,130 @@
+"""From a unit and its snapshot to what is tested: the program, its restored prompts, what is stale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from pytest_lmprog.errors import ConfigurationError, LmprogError
+from pytest_lmprog.harness.unit import Unit
+from pytest_lmprog.lm.types import LanguageModel
+from pytest_lmprog.programs import Module
+from pytest_lmprog.snapshots.artifact import Fingerprint, Snapshot
+from pytest_lmprog.snapshots.fingerprint import Change, compare, describe
+from pytest_lmprog.teleprompt.base import Teleprompter
+
+if TYPE_CHECKING:
+    from pytest_lmprog.harness.session import Session
+    from pytest_lmprog.harness.state import Prepared
+
+__all__ = [
+    "as_tested",
+    "fingerprint_of",
+    "program_of",
+    "restored",
+    "teleprompter_of",
+    "teleprompter_settings",
+]
+
+
+def program_of(unit: Unit) -> Module:
+    """Return the program of a unit: made from its class or factory, or as given.
+
+    Raises ConfigurationError where that raises, or gives no Module."""
+    given = unit.program
+    if isinstance(given, Module):
+        return given
+    name = getattr(given, "__qualname__", None) or type(given).__name__
+    try:
+        made: Any = given()
+    except LmprogError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"{unit.id}: {name}() raised {type(error).__name__}: {error}",
+            hint="program= takes a Module class, an instance, or a factory without arguments",
+        ) from error
+    if not isinstance(made, Module):
+        raise ConfigurationError(
+            f"{unit.id}: {name}() gave {type(made).__name__}, which is no Module",
+            hint="derive it from pytest_lmprog.Module",
+        )
+    return made
+
+
+def restored(unit: Unit, snapshot: Snapshot, written: Module) -> Module:
+    """Return a new program with the snapshot's prompts. Raises SnapshotError, naming what no longer fits."""
+    from pytest_lmprog.snapshots.restore import restore
+
+    return restore(snapshot, written, path=str(unit.snapshot))
+
+
+def teleprompter_of(session: Session, unit: Unit) -> Teleprompter | None:
+    """Return the teleprompter that compiles the unit: the hook's, else the mark's."""
+    made = session.hooks.make_teleprompter(unit.id)
+    return unit.teleprompter if made is None else made
+
+
+def as_tested(session: Session, prepared: Prepared, snapshot: Snapshot) -> Prepared:
+    """Return ``prepared`` with the snapshot's prompts, and with what is stale about them.
+
+    ``--lm-update`` takes the prompts of a unit without teleprompter from its code, where that changed."""
+    changes = _changes(session, prepared, snapshot)
+    updating = session.settings.update
+    if updating and snapshot.header.teleprompter is None and any(c.part in _CODE for c in changes):
+        return prepared
+    stale = () if updating else tuple(describe(changes))
+    return replace(prepared, program=restored(prepared.unit, snapshot, prepared.written), stale=stale)
+
+
+_CODE = ("program", "signatures")
+
+
+def _changes(session: Session, prepared: Prepared, snapshot: Snapshot) -> list[Change]:
+    now = fingerprint_of(session, prepared.unit, prepared.written, prepared.lm)
+    return compare(snapshot.fingerprint, now)
+
+
+def fingerprint_of(session: Session, unit: Unit, written: Module, lm: LanguageModel) -> Fingerprint:
+    """Return the digests of all that a compile of the unit depends on. Not of the cases."""
+    from pytest_lmprog.snapshots import code_parts
+    from pytest_lmprog.snapshots import fingerprint as parts
+
+    functions = {m.name: getattr(m, "function", m) for m in unit.metrics}
+    owner = next((cls for m in unit.metrics if (cls := getattr(m, "cls", None)) is not None), None)
+    fixtures = {id(f): f for m in unit.metrics for f in getattr(m, "fixture_functions", ())}
+    sources = code_parts.project_sources(session.settings.rootdir, type(written), *functions.values())
+    factory = unit.program if isinstance(unit.program, FunctionType) else None
+    metrics = code_parts.metric_parts(functions, owner=owner, fixtures=fixtures.values(), sources=sources)
+    teleprompter = teleprompter_of(session, unit)
+    learns = teleprompter is not None
+    return parts.without_empty(
+        {
+            "program": code_parts.program_part(written, factory=factory, sources=sources),
+            "signatures": parts.signatures_part(written),
+            "trainset": parts.data_part(unit.trainset) if learns else {},
+            "valset": parts.data_part(unit.valset or ()) if learns else {},
+            **metrics,
+            "teleprompter": teleprompter_part(teleprompter),
+            "model": parts.model_part(lm.model),
+            "prompt_format": parts.prompt_format_part(),
+        }
+    )
+
+
+def teleprompter_part(teleprompter: Teleprompter | None) -> dict[str, str]:
+    """Return the fingerprint's part of a teleprompter."""
+    from pytest_lmprog.snapshots import fingerprint as parts
+
+    if teleprompter is None:
+        return {}
+    name, settings = teleprompter_settings(teleprompter)
+    return parts.teleprompter_part(name, settings)
+
+
+def teleprompter_settings(teleprompter: Teleprompter) -> tuple[str, dict[str, Any]]:
+    """Return the class name and the settings of a teleprompter, the name taken out of them."""
+    settings = dict(teleprompter.settings())
+    name = settings.pop("class", type(teleprompter).__name__)
+    return str(name), settings

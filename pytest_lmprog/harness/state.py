@@ -1,0 +1,232 @@
+"""UnitState: a unit made ready to run: its program as tested, LM, baseline, call scopes and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_lmprog.evaluation.runner import error_info, run_example
+from pytest_lmprog.evaluation.scores import Score
+from pytest_lmprog.harness.predictions import Predictions
+from pytest_lmprog.harness.ratchet import judge
+from pytest_lmprog.harness.results import (
+    CaseOutcome,
+    MetricInfo,
+    OutcomeStatus,
+    UnitInfo,
+    subtract_counts,
+)
+from pytest_lmprog.harness.unit import Unit
+from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount, use_scope
+from pytest_lmprog.lm.types import LanguageModel
+from pytest_lmprog.programs import Example, Module, Run, context
+from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline, Snapshot
+
+__all__ = ["Prepared", "UnitState", "example_digest"]
+
+_DIGEST = 12
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a unit runs on.
+
+    Parameters
+    ----------
+    written: the program as written.
+    program: the program as tested: restored from the snapshot, newly compiled, or as written.
+    snapshot: the accepted snapshot, or None.
+    stale: what changed since the snapshot was made, in words.
+    notes: remarks for the summary.
+    rebasing: the run makes the baseline anew.
+    max_calls: the most calls of one run, where that is enforced.
+    """
+
+    unit: Unit
+    written: Module
+    program: Module
+    lm: LanguageModel
+    scope: CallScope
+    tally: Tally
+    snapshot: Snapshot | None = None
+    stale: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    rebasing: bool = False
+    max_calls: int | None = None
+    snapshot_name: str | None = None
+    clean: Callable[[str], str] = field(default=lambda text: text, repr=False)
+
+
+class UnitState:
+    """A prepared unit while its cases run. ``run`` and ``judge`` may be called from one thread at a time;
+    programs run on several."""
+
+    def __init__(
+        self, prepared: Prepared, *, concurrency: int, ahead: int | None, executor: Any = None
+    ) -> None:
+        self.prepared = prepared
+        self.unit = prepared.unit
+        self._baseline: Mapping[str, MetricBaseline] = (
+            {} if prepared.snapshot is None else prepared.snapshot.baseline
+        )
+        self._settings: Mapping[str, Any] = {"lm": prepared.lm}
+        self._gates = {m.name: prepared.unit.gate(m.name) for m in prepared.unit.metrics}
+        self._digests: dict[str, str] = {}
+        self._drained = TallyCount()
+        self._predictions = Predictions(self._make, concurrency=concurrency, ahead=ahead, executor=executor)
+
+    @property
+    def program(self) -> Module:
+        """The program as tested."""
+        return self.prepared.program
+
+    @property
+    def lm(self) -> LanguageModel:
+        """The LM that it runs on."""
+        return self.prepared.lm
+
+    def expect(self, items: Iterable[tuple[Example, int]]) -> None:
+        """Say which (example, rollout) the selected items ask for, an entry an item, in running order.
+        Runs that nobody announced are made when they are asked for."""
+        self._predictions.expect(items)
+
+    def run(self, example: Example, rollout: int = 0) -> Run:
+        """Return the program's run on a case, made once for all metrics. Copy its prediction.
+
+        ``Run.error`` is the program's failure. Raises LMError, ReplayMissError, UsageError."""
+        return self._predictions.get(example, rollout)
+
+    def _make(self, example: Example, rollout: int) -> Run:
+        prepared = self.prepared
+        scope = replace(prepared.scope, label=self.label(example, rollout))
+        with context(**self._settings):
+            return run_example(
+                prepared.program, example, rollout=rollout, scope=scope, max_calls=prepared.max_calls
+            )
+
+    def label(self, example: Example, rollout: int = 0) -> str:
+        """Return what a case is called in messages: ``test_team[refund-1]``."""
+        metrics = self.unit.metrics
+        suffix = f"-r{rollout + 1}" if self.unit.repeat > 1 else ""
+        return f"{metrics[0].name if metrics else self.unit.name}[{example.id}{suffix}]"
+
+    @contextmanager
+    def active(self, label: str | None = None) -> Iterator[None]:
+        """Make the unit's LM and call scope the active ones: around a metric, which may ask an LM too."""
+        scope = self.prepared.scope if label is None else replace(self.prepared.scope, label=label)
+        with context(**self._settings), use_scope(scope):
+            yield
+
+    def judge(
+        self,
+        metric: str,
+        example: Example,
+        rollout: int = 0,
+        *,
+        run: Run | None = None,
+        score: Score | None = None,
+        broken: str | None = None,
+        message: str = "",
+    ) -> CaseOutcome:
+        """Return what became of an item, with the ratchet's verdict.
+
+        Parameters
+        ----------
+        run: the program's; its error decides, where it has one.
+        score: the metric's, where it could score.
+        broken: kind of what kept the case from being scored, where neither of them says.
+        message: why it did not pass, for people.
+        """
+        gate = self._gates[metric]
+        entry = self._entry(metric, example)
+        status, error, told = _status(run, score, broken, gate.pass_at)
+        outcome = CaseOutcome(
+            self.unit.id,
+            metric,
+            example.id,
+            self._digest(example),
+            status,
+            rollout,
+            score.value if score is not None and score.graded and status in ("pass", "fail") else None,
+            error,
+            self.prepared.clean(message or told) if message or told else "",
+            example.weight,
+            run is not None and any(call.response.source == "live" for call in run.trace),
+        )
+        verdict = judge(
+            outcome,
+            entry,
+            gate,
+            has_snapshot=self.prepared.snapshot is not None,
+            rebasing=self.prepared.rebasing,
+        )
+        was = entry.value if entry is not None and verdict.baseline == "known" else None
+        return replace(
+            outcome, verdict=verdict.kind, baseline=verdict.baseline, was=was, detail=verdict.detail
+        )
+
+    def _entry(self, metric: str, example: Example) -> CaseBaseline | None:
+        baseline = self._baseline.get(metric)
+        return None if baseline is None else baseline.cases.get(example.id)
+
+    def _digest(self, example: Example) -> str:
+        digest = self._digests.get(example.id)
+        if digest is None:
+            digest = self._digests[example.id] = example_digest(example)
+        return digest
+
+    def info(self, node_ids: Mapping[str, str] | None = None) -> UnitInfo:
+        """Return the unit as plain data. ``node_ids``: of each metric, without a case."""
+        unit, prepared = self.unit, self.prepared
+        ids = node_ids or {}
+        return UnitInfo(
+            unit.id,
+            unit.name,
+            unit.module_id,
+            tuple(self._metric_info(m.name, ids.get(m.name, f"{unit.id}::{m.name}")) for m in unit.metrics),
+            prepared.lm.model,
+            prepared.snapshot_name,
+            unit.repeat,
+            prepared.stale,
+            prepared.notes,
+            prepared.rebasing,
+        )
+
+    def _metric_info(self, name: str, node_id: str) -> MetricInfo:
+        expected = len(self.unit.cases) * self.unit.repeat
+        baseline = self._baseline.get(name)
+        if baseline is None:
+            return MetricInfo(name, node_id, expected, self._gates[name])
+        known = {example.id for example in self.unit.cases}
+        removed = tuple(case for case in baseline.cases if case not in known)
+        return MetricInfo(name, node_id, expected, self._gates[name], baseline.score, baseline.count, removed)
+
+    def drain(self) -> TallyCount:
+        """Return the calls counted for the unit since the last time."""
+        now = self.prepared.tally.count()
+        since, self._drained = subtract_counts(now, self._drained), now
+        return since
+
+    def close(self, *, wait: bool = True) -> None:
+        """Stop running ahead."""
+        self._predictions.close(wait=wait)
+
+
+def example_digest(example: Example) -> str:
+    """Return what a baseline notes of an example's fields."""
+    return example.digest()[:_DIGEST]
+
+
+def _status(
+    run: Run | None, score: Score | None, broken: str | None, pass_at: float | None
+) -> tuple[OutcomeStatus, str | None, str]:
+    if run is not None and run.error is not None:
+        info = error_info(run.error)
+        return "error", info.kind, info.message
+    if broken is not None or score is None:
+        return "broken", broken or "unknown", ""
+    if score.value is None:
+        return "unscored", None, score.feedback
+    return ("pass" if score.passes(pass_at) else "fail"), None, score.feedback
