@@ -1,0 +1,111 @@
+"""Marks that decorated their argument: ``@pytest.mark.lm_program(Triage)`` marks Triage, not the test.
+
+To pytest, a mark whose only argument is a class or function is a decorator. What follows is either an
+import that fails or a program that silently carries the mark; both get the same explanation.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["checked"]
+
+_FIRST_ARGUMENT = {"lm_program": "program", "lm_examples": "source"}
+
+
+def checked(collector: pytest.Module | pytest.Class, report: pytest.CollectReport) -> pytest.CollectReport:
+    """Return ``report``, turned into a failure where an ``lm_*`` mark landed on what is no test."""
+    found = next(_misused(collector, report), None)
+    if found is None:
+        return report
+    name, obj, mark = found
+    _unmark(obj)
+    report.outcome = "failed"
+    report.result = []
+    report.longrepr = _explain(collector.path, name, obj, mark)
+    return report
+
+
+def _misused(collector: Any, report: pytest.CollectReport) -> Iterator[tuple[str, Any, str]]:
+    failed = report.outcome == "failed"
+    for namespace in _namespaces(collector, report):
+        for name, obj in list(namespace.items()):
+            for mark in _own_marks(obj):
+                if _is_no_test(collector, name, obj):
+                    yield getattr(obj, "__name__", name), obj, mark
+    if failed or isinstance(collector, pytest.Module):
+        for cls in _module_classes():
+            for mark in _own_marks(cls):
+                yield cls.__name__, cls, mark
+
+
+def _namespaces(collector: Any, report: pytest.CollectReport) -> Iterator[dict[str, Any]]:
+    obj = getattr(collector, "_obj", None)
+    if obj is not None:
+        yield vars(obj)  # type: ignore[misc]
+    excinfo = getattr(getattr(report, "call", None), "excinfo", None)
+    if report.outcome != "failed" or excinfo is None:
+        return
+    for error in (excinfo.value, excinfo.value.__cause__):
+        step = getattr(error, "__traceback__", None)
+        while step is not None:
+            if step.tb_frame.f_code.co_filename == str(collector.path):
+                yield step.tb_frame.f_globals
+            step = step.tb_next
+
+
+def _own_marks(obj: Any) -> list[str]:
+    if not isinstance(obj, type) and not inspect.isfunction(obj):
+        return []
+    given = obj.__dict__.get("pytestmark", ())
+    marks = given if isinstance(given, list | tuple) else (given,)
+    names = (getattr(mark, "name", "") for mark in marks)
+    return [name for name in names if isinstance(name, str) and name.startswith("lm_")]
+
+
+def _is_no_test(collector: Any, name: str, obj: Any) -> bool:
+    if isinstance(obj, type):
+        return any(base.__module__.startswith("pytest_lmprog.") for base in obj.__mro__)
+    return not collector.funcnamefilter(name)
+
+
+def _module_classes() -> Iterator[type]:
+    home = sys.modules.get("pytest_lmprog.programs.module")
+    pending: list[type] = [home.Module] if home is not None else []
+    while pending:
+        cls = pending.pop()
+        yield cls
+        pending.extend(cls.__subclasses__())
+
+
+def _unmark(obj: Any) -> None:
+    # Otherwise every later test module that imports the program would be told again.
+    kept = [m for m in obj.pytestmark if not getattr(m, "name", "").startswith("lm_")]
+    obj.pytestmark = kept
+
+
+def _explain(path: Path, name: str, obj: Any, mark: str) -> str:
+    kind = "class" if isinstance(obj, type) else "function"
+    argument = _FIRST_ARGUMENT.get(mark)
+    hint = f"@pytest.mark.{mark}({argument}={name})" if argument else f"put @pytest.mark.{mark} on the test"
+    return (
+        f"{_line_of(path, name, mark)}: {mark} marks the {kind} {name}, which is no test: to pytest, a mark "
+        f"whose only argument is a class or function decorates it\n  hint: {hint}"
+    )
+
+
+def _line_of(path: Path, name: str, mark: str) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return path.name
+    wanted = re.compile(rf"\b{mark}\(\s*([\w.]+\.)?{name}\s*,?\s*\)")
+    found = next((number for number, line in enumerate(lines, 1) if wanted.search(line)), None)
+    return path.name if found is None else f"{path.name}:{found}"
