@@ -1,0 +1,55 @@
+"""What a test function asks of pytest besides its case: fixtures, and marks that leave it unscored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from pytest_lmprog.plugin.function_metric import CASE_FIXTURES, FixtureNeeds
+
+__all__ = ["of", "unscored_by_mark"]
+
+_OWN = (*CASE_FIXTURES, "lm_program")
+# setup_method and setup_function: FunctionMetric calls them itself.
+_XUNIT = ("_xunit_setup_method_", "_xunit_setup_function_")
+_OUR_MODULE = "pytest_lmprog.plugin"
+
+
+def of(metafunc: pytest.Metafunc) -> FixtureNeeds:
+    """Return what the fixtures of a test function, autouse ones too, mean for a compile."""
+    found: dict[str, list[str]] = {"wide": [], "narrow": [], "parametrized": []}
+    for name in metafunc.fixturenames:
+        kind = _kind(metafunc, name)
+        if kind is not None:
+            found[kind].append(name)
+    return FixtureNeeds(**{kind: tuple(names) for kind, names in found.items()})
+
+
+def _kind(metafunc: pytest.Metafunc, name: str) -> str | None:
+    if metafunc._params_directness.get(name) == "direct" or name.startswith(_XUNIT):
+        return None
+    if name == "request":
+        return None if name not in metafunc.definition._fixtureinfo.argnames else "narrow"
+    definitions = metafunc._arg2fixturedefs.get(name)
+    if not definitions:
+        return None
+    fixture = definitions[-1]
+    if name in _OWN and getattr(fixture.func, "__module__", "") == _OUR_MODULE:
+        return None
+    if fixture.scope == "function":
+        return "narrow"
+    return "parametrized" if fixture.params is not None else "wide"
+
+
+def unscored_by_mark(definition: Any, params: Mapping[str, Any]) -> Callable[[], bool]:
+    """Return a function that says whether a skip, skipif or xfail mark holds for a parameter set."""
+
+    def holds() -> bool:
+        from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
+
+        return evaluate_skip_marks(definition) is not None or evaluate_xfail_marks(definition) is not None
+
+    del params
+    return holds
