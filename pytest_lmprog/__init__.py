@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.signatures import InputField as InputField
     from pytest_lmprog.signatures import OutputField as OutputField
     from pytest_lmprog.signatures import Signature as Signature
+    from pytest_lmprog.signatures.values.tool import Tool as Tool
     from pytest_lmprog.snapshots.restore import load as load
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
     from pytest_lmprog.teleprompt import (
@@ -60,6 +61,7 @@ else:
         "Score": "evaluation.scores",
         "ScriptedLM": "lm.scripted",
         "Signature": "signatures",
+        "Tool": "signatures.values.tool",
         "compare": "evaluation.comparison",
         "configure": "programs.context",
         "context": "programs.context",
@@ -104,6 +106,7 @@ __all__ = [
     "Score",
     "ScriptedLM",
     "Signature",
+    "Tool",
     "compare",
     "configure",
     "context",

@@ -33,6 +33,7 @@ NAMES = [
     "Score",
     "ScriptedLM",
     "Signature",
+    "Tool",
     "compare",
     "configure",
     "context",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.programs.example import Example
 from pytest_lmprog.programs.structure import children, copied_program, walk
+from pytest_lmprog.waiting import finish
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.types import LanguageModel
@@ -175,17 +175,3 @@ def _sum_of_parts(module: Module, within: tuple[Module, ...]) -> int:
         own = type(part).max_calls is not Module.max_calls
         total += part.max_calls() if own else _sum_of_parts(part, above)
     return total
-
-
-def finish(coroutine: Any) -> Any:
-    """Run a coroutine to its end from synchronous code, inside a running event loop too."""
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()

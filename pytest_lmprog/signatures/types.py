@@ -177,6 +177,10 @@ def _dict_key(annotation: Any, within: _Within) -> Kind:
 
 
 def _class(cls: type, within: _Within) -> Kind:
+    own = getattr(cls, "__lmprog_kind__", None)
+    if own is not None:  # Image, History, Tool and the like say themselves what they are
+        kind: Kind = own()
+        return kind
     if cls in _MAKES:
         return ItemsKind(_MAKES[cls], AnyKind())
     if cls in _DICTS:
