@@ -58,6 +58,8 @@ def _predictor(name: str, predictor: PredictorSnapshot) -> Iterator[str]:
     yield f"predictor {name}"
     if predictor.adapter is not None:
         yield f"  adapter {predictor.adapter}"
+    if predictor.frozen:
+        yield "  frozen"
     yield "  instructions"
     yield from _text(predictor.instructions, "    ")
     for field in predictor.fields:

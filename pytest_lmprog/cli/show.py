@@ -73,6 +73,7 @@ def _shown(name: str, predictor: PredictorSnapshot, adapter: str) -> Iterator[Li
     count = len(predictor.demos)
     demos = f"{count} demo{'' if count == 1 else 's'}"
     about = f"{predictor.adapter or adapter}, {demos}, about {prompt_tokens(predictor):,} tokens"
+    about += ", frozen" if predictor.frozen else ""
     yield line()
     yield line(f"=== {name} ({about}) ===", "heading")
     if looks_edited(predictor):

@@ -108,8 +108,32 @@ class Module:
         return self.copy()
 
     def reset_copy(self) -> Self:
-        """Return a copy without demos."""
-        return self.with_predictors(lambda _, predictor: predictor.with_demos(()))
+        """Return a copy without demos, but for those of frozen predictors."""
+        return self.with_predictors(lambda _, p: p if p.is_frozen else p.with_demos(()))
+
+    def freeze(self, *names: str) -> Self:
+        """Have teleprompters leave predictors as they are, and return this program.
+
+        A name is a predictor's path or that of a module that holds some (``"hops[0]"``); without names all
+        are frozen. Copies keep it, saved states and snapshots note it. ``set_lm`` and assignments work as
+        ever. Raises UsageError for an unknown name; then nothing is frozen."""
+        return self._mark_frozen(names, True)
+
+    def unfreeze(self, *names: str) -> Self:
+        """Undo ``freeze`` for predictors by the same names (none: all), and return this program."""
+        return self._mark_frozen(names, False)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The paths of the predictors that teleprompters leave alone."""
+        return tuple(name for name, predictor in self.named_predictors() if predictor.is_frozen)
+
+    def _mark_frozen(self, names: tuple[str, ...], frozen: bool) -> Self:
+        from pytest_lmprog.programs.structure import predictors_named
+
+        for predictor in predictors_named(self, names):
+            predictor.is_frozen = frozen
+        return self
 
     def set_lm(self, lm: LanguageModel | None) -> None:
         """Give every predictor an LM of its own (None: the configured one)."""

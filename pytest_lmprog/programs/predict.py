@@ -34,6 +34,8 @@ class Predict(Module):
 
     lm: LanguageModel | None
     adapter: Adapter | None
+    is_frozen: bool = False
+    """Whether teleprompters leave this predictor alone (see ``Module.freeze``)."""
 
     def __init__(self, signature: type[Signature] | Signature | str, *, n: int = 1, **params: Any) -> None:
         if n < 1:

@@ -20,14 +20,15 @@ STATE_FORMAT = 1
 """Number of the form of the data. A reader refuses others."""
 
 _M = TypeVar("_M", bound="Module")
-_Fitted = tuple[type[Signature], tuple[Example, ...]]
+_Fitted = tuple[type[Signature], tuple[Example, ...], bool]
 
 
 def dump_state(program: Module) -> dict[str, Any]:
     """Return ``{"format": 1, "predictors": {path: {"instructions", "fields", "demos"}}}``.
 
     ``fields`` has name, role and type text of each field, desc and prefix where it has them; ``demos``
-    are plain data. Raises SnapshotError for a demo that has no plain form, naming it."""
+    are plain data; ``"frozen": True`` is there where the predictor is frozen. Raises SnapshotError for a
+    demo that has no plain form, naming it."""
     predictors = {path: _dumped(path, p) for path, p in program.named_predictors()}
     return {"format": STATE_FORMAT, "predictors": predictors}
 
@@ -38,6 +39,7 @@ def _dumped(path: str, predictor: Predict) -> dict[str, Any]:
         "instructions": predictor.signature.instructions,
         "fields": [_field_state(field) for field in fields.values()],
         "demos": [_plain_demo(path, n, fields, demo) for n, demo in enumerate(predictor.demos, 1)],
+        **({"frozen": True} if predictor.is_frozen else {}),
     }
 
 
@@ -66,7 +68,7 @@ def load_state(program: Module, state: Mapping[str, Any], *, source: str | None 
     Raises SnapshotError naming predictor and field where it does not fit; then nothing is changed."""
     fitted = _fit(program, state, source)
     for path, predictor in program.named_predictors():
-        predictor.signature, predictor.demos = fitted[path]
+        _take_over(predictor, fitted[path])
 
 
 def restored(program: _M, state: Mapping[str, Any], *, source: str | None = None) -> _M:
@@ -74,10 +76,16 @@ def restored(program: _M, state: Mapping[str, Any], *, source: str | None = None
     fitted = _fit(program, state, source)
 
     def edit(path: str, predictor: Predict) -> Predict:
-        predictor.signature, predictor.demos = fitted[path]
+        _take_over(predictor, fitted[path])
         return predictor
 
     return program.with_predictors(edit)
+
+
+def _take_over(predictor: Predict, fitted: _Fitted) -> None:
+    predictor.signature, predictor.demos, frozen = fitted
+    if frozen != predictor.is_frozen:
+        predictor.is_frozen = frozen
 
 
 def _fit(program: Module, state: Mapping[str, Any], source: str | None) -> dict[str, _Fitted]:
@@ -85,7 +93,7 @@ def _fit(program: Module, state: Mapping[str, Any], source: str | None) -> dict[
         saved = _predictors_of(state)
         predictors = dict(program.named_predictors())
         _check_names(predictors, saved)
-        return {path: _fitted(path, p.signature, saved[path]) for path, p in predictors.items()}
+        return {path: _fitted(path, p, saved[path]) for path, p in predictors.items()}
     except SnapshotError as error:
         if source is None or error.path is not None:
             raise
@@ -119,8 +127,9 @@ def _check_names(predictors: Mapping[str, Any], saved: Mapping[str, Any]) -> Non
             )
 
 
-def _fitted(path: str, signature: type[Signature], saved: Any) -> _Fitted:
+def _fitted(path: str, predictor: Predict, saved: Any) -> _Fitted:
     where = f"predictor {path!r}"
+    signature = predictor.signature
     instructions = saved.get("instructions") if isinstance(saved, Mapping) else None
     if not isinstance(instructions, str):
         raise SnapshotError(f"{where} has no instructions")
@@ -128,7 +137,8 @@ def _fitted(path: str, signature: type[Signature], saved: Any) -> _Fitted:
     if new.instructions != instructions:
         new = new.with_instructions(instructions)
     demos = enumerate(_rows(where, saved, "demos"), 1)
-    return new, tuple(_typed_demo(f"{where}, demo {n}", new, demo) for n, demo in demos)
+    typed = tuple(_typed_demo(f"{where}, demo {n}", new, demo) for n, demo in demos)
+    return new, typed, bool(saved.get("frozen", predictor.is_frozen))
 
 
 def _rows(where: str, saved: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:

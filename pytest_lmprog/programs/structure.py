@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any
+
+from pytest_lmprog.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_lmprog.programs.module import Module
     from pytest_lmprog.programs.predict import Predict
 
-__all__ = ["attributes", "children", "copied_program", "walk"]
+__all__ = ["attributes", "children", "copied_program", "predictors_named", "walk"]
 
 
 def attributes(module: Module) -> Iterator[tuple[str, Any]]:
@@ -59,6 +61,24 @@ def walk(root: Module) -> Iterator[tuple[str, Module]]:
         seen.add(id(module))
         yield path, module
         todo += [(f"{path}.{step}" if path else step, part) for step, part in reversed(children(module))]
+
+
+def predictors_named(root: Module, names: Sequence[str]) -> list[Predict]:
+    """Return the predictors with these paths, and those held by modules with these paths; without names
+    all. Raises UsageError for a name that is neither."""
+    predictors = dict(root.named_predictors())
+    found: list[Predict] = []
+    for name in names or predictors:
+        held = [
+            p for path, p in predictors.items() if path == name or path.startswith((f"{name}.", f"{name}["))
+        ]
+        if not held:
+            raise UsageError(
+                f"{type(root).__name__} has no predictor {name!r}",
+                hint=f"its predictors are: {', '.join(predictors) or 'none'}",
+            )
+        found += held
+    return found
 
 
 def copied_program(root: Module, edit: Callable[[str, Predict], Predict]) -> Any:

@@ -191,6 +191,8 @@ def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool) -> Iterator
     facts = [f"- field {code(change.name)}: {_change(change)}" for change in diff.fields]
     if diff.adapter and diff.kind == "changed":
         facts.append(f"- adapter: {_change(diff.adapter)}")
+    if diff.frozen and diff.kind == "changed":
+        facts.append(f"- frozen: {_change(diff.frozen)}")
     if diff.rendering:
         facts.append("- the same prompt, rendered otherwise")
     facts.append(f"- prompt tokens: {_arrows(tokens_text(diff.tokens))}")

@@ -112,7 +112,7 @@ class PredictorSnapshot:
 
     ``instructions``, ``fields`` and ``demos`` (plain data, in prompt order) are authoritative; ``messages``
     is what they render to, with ``{name}`` in the place of each input. ``adapter`` is set where it is not
-    the header's.
+    the header's. ``frozen``: teleprompters leave it as it is.
     """
 
     instructions: str
@@ -120,6 +120,7 @@ class PredictorSnapshot:
     demos: tuple[Mapping[str, Any], ...] = ()
     messages: tuple[Mapping[str, Any], ...] = ()
     adapter: str | None = None
+    frozen: bool = False
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ def capture(program: Module, adapter: Adapter) -> dict[str, PredictorSnapshot]:
             demos=tuple(state[name]["demos"]),
             messages=_messages(predictor, adapter),
             adapter=_own_adapter(predictor, adapter),
+            frozen=predictor.is_frozen,
         )
         for name, predictor in program.named_predictors()
     }

@@ -135,6 +135,7 @@ def _predictor(name: str, before: PredictorSnapshot | None, after: PredictorSnap
         tokens=(prompt_tokens(old), prompt_tokens(new)),
         demo_counts=(len(old.demos), len(new.demos)),
         adapter=ValueChange("adapter", old.adapter, new.adapter) if old.adapter != new.adapter else None,
+        frozen=ValueChange("frozen", old.frozen, new.frozen) if old.frozen != new.frozen else None,
     )
 
 

@@ -222,7 +222,9 @@ def _data_source(entry: Entry) -> DataSource:
 
 
 def _predictor(entry: Entry) -> PredictorSnapshot:
-    parts = entry.record(required=("instructions", "fields"), optional=("adapter", "demos", "messages"))
+    parts = entry.record(
+        required=("instructions", "fields"), optional=("adapter", "frozen", "demos", "messages")
+    )
     demos = parts.get("demos")
     messages = parts.get("messages")
     return PredictorSnapshot(
@@ -231,6 +233,7 @@ def _predictor(entry: Entry) -> PredictorSnapshot:
         demos=() if demos is None else tuple(e.plain_mapping() for e in demos.items()),
         messages=() if messages is None else tuple(_message(e) for e in messages.items()),
         adapter=_text(parts.get("adapter")),
+        frozen="frozen" in parts and parts["frozen"].boolean(),
     )
 
 

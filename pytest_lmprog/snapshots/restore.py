@@ -56,7 +56,8 @@ def _state(predictor: PredictorSnapshot) -> dict[str, Any]:
         for f in predictor.fields
     ]
     demos = [dict(demo) for demo in predictor.demos]
-    return {"instructions": predictor.instructions, "fields": fields, "demos": demos}
+    frozen = {"frozen": True} if predictor.frozen else {}
+    return {"instructions": predictor.instructions, "fields": fields, "demos": demos, **frozen}
 
 
 def _check_prompt_format(snapshot: Snapshot, path: str | None) -> None:

@@ -238,6 +238,7 @@ def _sources(sources: SourceFiles) -> dict[str, Any]:
 def _predictor(predictor: PredictorSnapshot) -> dict[str, Any]:
     return {
         **_given("adapter", predictor.adapter),
+        **({"frozen": True} if predictor.frozen else {}),
         "instructions": predictor.instructions,
         "fields": [_field(f) for f in predictor.fields],
         **_given("demos", list(predictor.demos)),

@@ -27,13 +27,14 @@ Demos = Mapping[str, Sequence[Example]]
 
 
 def has_demos(program: Module) -> bool:
-    """Return whether any predictor has a demo: such a program counts as compiled."""
-    return any(predictor.demos for predictor in program.predictors())
+    """Return whether any predictor that can be taught has a demo: such a program counts as compiled."""
+    return any(predictor.demos for predictor in program.predictors() if not predictor.is_frozen)
 
 
 def with_demos(program: Module, demos: Demos) -> Module:
-    """Return a copy of ``program`` in which each predictor has its entry of ``demos`` (none: no demos)."""
-    return program.with_predictors(lambda name, predictor: predictor.with_demos(demos.get(name, ())))
+    """Return a copy of ``program`` in which each predictor has its entry of ``demos`` (none: no demos).
+    Frozen predictors keep theirs."""
+    return program.with_predictors(lambda name, p: p if p.is_frozen else p.with_demos(demos.get(name, ())))
 
 
 def labeled_demos(examples: Sequence[Example], signature: type[Signature]) -> list[Example]:

@@ -1,0 +1,98 @@
+"""Every module there is, as the conformance suite takes it: add yours to ``CASES``, one line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest_lmprog as lmp
+from pytest_lmprog.lm.types import LMRequest
+
+__all__ = ["CASES", "Answers", "Case", "echo", "scripted"]
+
+Answers = Callable[[LMRequest], Any]
+"""What the LM answers: a pure function of the request."""
+
+
+def echo(request: LMRequest) -> Mapping[str, Any]:
+    """Answer with the fields that the schema asks for; each value depends on the whole request."""
+    assert request.response_format is not None
+    schema = request.response_format["json_schema"]["schema"]
+    mark = hashlib.sha256(request.key.encode()).hexdigest()[:6]
+    return {name: _value(part, mark, name) for name, part in schema["properties"].items()}
+
+
+def _value(part: Mapping[str, Any], mark: str, name: str) -> Any:
+    if "enum" in part:
+        return part["enum"][int(mark, 16) % len(part["enum"])]
+    kinds = {"integer": int(mark, 16) % 10, "number": int(mark, 16) % 10 / 10, "boolean": mark < "8"}
+    if part.get("type") in kinds:
+        return kinds[part["type"]]
+    if part.get("type") == "array":
+        return [f"{name} {mark}"]
+    return {} if part.get("type") == "object" else f"{name} {mark}"
+
+
+def scripted(answers: Answers) -> lmp.ScriptedLM:
+    """Return the LM of a case: counts what it is asked, shares equal requests."""
+
+    def answer(request: LMRequest) -> str:
+        said = answers(request)
+        return said if isinstance(said, str) else json.dumps(dict(said))
+
+    return lmp.ScriptedLM(answer)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One module to be tried.
+
+    Parameters
+    ----------
+    name: the test's id.
+    make: returns a new program; the same each time.
+    inputs: of one run.
+    names: of its predictors, in order.
+    answers: what the LM says.
+    labels: what a training example has besides the inputs, for LabeledFewShot.
+    compiles: whether it takes part in BootstrapFewShot (it needs inputs by name).
+    """
+
+    name: str
+    make: Callable[[], lmp.Module]
+    inputs: Mapping[str, Any]
+    names: tuple[str, ...]
+    answers: Answers = echo
+    labels: Mapping[str, Any] = field(default_factory=lambda: {"answer": "Paris"})
+    compiles: bool = True
+
+
+class _Composed(lmp.Module):
+    def __init__(self) -> None:
+        self.hops = [lmp.Predict("question -> query"), lmp.Predict("question, query -> answer")]
+
+    def forward(self, question: str) -> Any:
+        query = self.hops[0](question=question).query
+        return self.hops[1](question=question, query=query)
+
+
+class _Awaiting(lmp.Module):
+    def __init__(self) -> None:
+        self.ask = lmp.ChainOfThought("question -> answer")
+
+    async def forward(self, question: str) -> Any:
+        return await self.ask.acall(question=question)
+
+
+_Q = {"question": "What is the capital of France?"}
+
+CASES: list[Case] = [
+    Case("Predict", lambda: lmp.Predict("question -> answer"), _Q, ("self",)),
+    Case("Predict-n", lambda: lmp.Predict("question -> answer", n=3), _Q, ("self",)),
+    Case("ChainOfThought", lambda: lmp.ChainOfThought("question -> answer"), _Q, ("self",)),
+    Case("Module", _Composed, _Q, ("hops[0]", "hops[1]")),
+    Case("Module-async", _Awaiting, _Q, ("ask",)),
+]
