@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.module import Module as Module
     from pytest_lmprog.programs.predict import ChainOfThought as ChainOfThought
     from pytest_lmprog.programs.predict import Predict as Predict
+    from pytest_lmprog.programs.retrieve import Retrieve as Retrieve
+    from pytest_lmprog.retrieval import BM25 as BM25
     from pytest_lmprog.signatures import InputField as InputField
     from pytest_lmprog.signatures import OutputField as OutputField
     from pytest_lmprog.signatures import Signature as Signature
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 else:
     _HOMES = {
+        "BM25": "retrieval",
         "LM": "lm.client",
         "BootstrapFewShot": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
@@ -58,6 +61,7 @@ else:
         "OutputField": "signatures",
         "Predict": "programs.predict",
         "Prediction": "programs.example",
+        "Retrieve": "programs.retrieve",
         "Score": "evaluation.scores",
         "ScriptedLM": "lm.scripted",
         "Signature": "signatures",
@@ -86,6 +90,7 @@ else:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BM25",
     "LM",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
@@ -103,6 +108,7 @@ __all__ = [
     "OutputField",
     "Predict",
     "Prediction",
+    "Retrieve",
     "Score",
     "ScriptedLM",
     "Signature",

@@ -13,6 +13,7 @@ import pytest
 import pytest_lmprog
 
 NAMES = [
+    "BM25",
     "LM",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
@@ -30,6 +31,7 @@ NAMES = [
     "OutputField",
     "Predict",
     "Prediction",
+    "Retrieve",
     "Score",
     "ScriptedLM",
     "Signature",
