@@ -22,9 +22,9 @@ __all__ = ["BM25", "best", "words"]
 _WORD = re.compile(r"\w+")
 _STOPWORDS = frozenset(
     _WORD.findall(
-        "a an and are as at be but by did do does for from had has have he her his how i if in into is it its "
-        "not of on or she so such that the their then there these they this to was were what when where which "
-        "who whom whose why will with you your"
+        "a an and are as at be but by did do does for from had has have he her his how i if in into is it "
+        "its not of on or she so such that the their then there these they this to was were what when where "
+        "which who whom whose why will with you your"
     )
 )
 

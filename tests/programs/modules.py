@@ -79,6 +79,15 @@ class _Composed(lmp.Module):
         return self.hops[1](question=question, query=query)
 
 
+class _Retrieving(lmp.Module):
+    def __init__(self) -> None:
+        self.retrieve = lmp.Retrieve(k=1, rm=lambda query, k: ["Paris is a capital.", query][:k])
+        self.answer = lmp.ChainOfThought("context, question -> answer")
+
+    def forward(self, question: str) -> Any:
+        return self.answer(context=self.retrieve(question).passages, question=question)
+
+
 class _Awaiting(lmp.Module):
     def __init__(self) -> None:
         self.ask = lmp.ChainOfThought("question -> answer")
@@ -94,5 +103,6 @@ CASES: list[Case] = [
     Case("Predict-n", lambda: lmp.Predict("question -> answer", n=3), _Q, ("self",)),
     Case("ChainOfThought", lambda: lmp.ChainOfThought("question -> answer"), _Q, ("self",)),
     Case("Module", _Composed, _Q, ("hops[0]", "hops[1]")),
+    Case("Retrieve", _Retrieving, _Q, ("answer",)),
     Case("Module-async", _Awaiting, _Q, ("ask",)),
 ]
