@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.module import Module as Module
     from pytest_lmprog.programs.predict import ChainOfThought as ChainOfThought
     from pytest_lmprog.programs.predict import Predict as Predict
+    from pytest_lmprog.programs.recorded import recorded as recorded
     from pytest_lmprog.programs.retrieve import Retrieve as Retrieve
     from pytest_lmprog.retrieval import BM25 as BM25
     from pytest_lmprog.signatures import InputField as InputField
@@ -70,6 +71,7 @@ else:
         "configure": "programs.context",
         "context": "programs.context",
         "load": "snapshots.restore",
+        "recorded": "programs.recorded",
         "settings": "programs.context",
     }
 
@@ -117,5 +119,6 @@ __all__ = [
     "configure",
     "context",
     "load",
+    "recorded",
     "settings",
 ]

@@ -40,6 +40,7 @@ NAMES = [
     "configure",
     "context",
     "load",
+    "recorded",
     "settings",
 ]
 

@@ -43,11 +43,13 @@ def stats(context: Context, args: argparse.Namespace) -> int:
             "file_bytes": found.file_size,
             "damaged": found.damaged,
             "models": dict(found.models),
+            "functions": dict(found.functions),
         }
         context.out.line(json.dumps(data, ensure_ascii=True, indent=2))
         return 0
     context.out.line(f"{context.shown(folder)}: {found.entries:,} answers, {_size(found.file_size)} on disk")
     context.out.lines(f"  {model}: {count:,}" for model, count in found.models.items())
+    context.out.lines(f"  {name}(): {count:,}" for name, count in found.functions.items())
     if found.damaged:
         context.out.line(f"  {found.damaged:,} rows cannot be read (`lmprog cache verify` lists them)")
     return 0

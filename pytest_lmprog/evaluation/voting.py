@@ -31,7 +31,7 @@ class _Traces:
     def close(self) -> None:
         if self._outer is not None:
             for trace in self._own:
-                self._outer.calls.extend(trace.calls)
+                self._outer.extend(trace)
 
 
 def in_parallel(ask: Callable[[int], _T], count: int) -> list[_T]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.harness.settings import HarnessSettings
 from pytest_lmprog.lm.recordings.book import Book
 from pytest_lmprog.lm.scope import RecordingBook
 from pytest_lmprog.lm.types import LMRequest
 from pytest_lmprog.snapshots.finding import RECORDING_FOLDER
+
+if TYPE_CHECKING:
+    from pytest_lmprog.lm.calls import CallRequest
 
 __all__ = ["RECORDING_FOLDER", "Books", "BriefMisses", "recording_path"]
 
@@ -88,16 +91,28 @@ class BriefMisses:
         self.add: Any = book.add
         self.capabilities: Any = book.capabilities
         self.learn: Any = book.learn
+        self.lookup_call: Any = book.lookup_call
+        self.add_call: Any = book.add_call
 
     def explain_miss(
         self, request: LMRequest, label: str | None, *, rewrite: Callable[[str], str] | None = None
     ) -> str:
         """Return the text for a ReplayMissError."""
+        return self._counted(label) or self._book.explain_miss(request, label, rewrite=rewrite)
+
+    def explain_call_miss(
+        self, request: CallRequest, label: str | None, *, rewrite: Callable[[str], str] | None = None
+    ) -> str:
+        """Return the text for a ReplayMissError of a function's call."""
+        return self._counted(label) or self._book.explain_call_miss(request, label, rewrite=rewrite)
+
+    def _counted(self, label: str | None) -> str | None:
+        """Count a miss; return its text where it is not explained any more."""
         with self._lock:
             self._misses += 1
             number = self._misses
         if number <= EXPLAINED_MISSES:
-            return self._book.explain_miss(request, label, rewrite=rewrite)
+            return None
         case = f" for {label}" if label else ""
         return (
             f"no recorded answer{case} (miss {number} of this unit; the first {EXPLAINED_MISSES} "

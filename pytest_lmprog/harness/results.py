@@ -322,7 +322,8 @@ class RunResults:
         return UnitResult(info, metrics, self._calls.get(unit, TallyCount()))
 
 
-_COUNTS = ("live", "memory", "cache", "recording", "retries", "fallbacks", "unpriced", "cost", "live_cost")
+_WHOLE = ("live", "memory", "cache", "recording", "retries", "fallbacks", "unpriced", "tools", "live_tools")
+_COUNTS = (*_WHOLE, "cost", "live_cost")
 
 
 def add_counts(left: TallyCount, right: TallyCount) -> TallyCount:

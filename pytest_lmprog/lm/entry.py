@@ -6,18 +6,22 @@ the prompt::
     {"response": {"text": ...}, "v": 1}                       and "asked_in" under --lm-record=all
     {"endpoint": ..., "request": {"model": ..., ...}}         "request" null where messages are not kept
 
-A row about a model instead of an answer has ``"capabilities"`` in place of ``"response"``.
+A row about a model instead of an answer has ``"capabilities"`` in place of ``"response"``; one of a
+function's call has ``"result"``, and ``"call"`` in place of ``"request"``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.canonical import canonical_json, digest
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source
 from pytest_lmprog.records import dataclass
+
+if TYPE_CHECKING:
+    from pytest_lmprog.lm.calls import CallRequest, CallResult
 
 __all__ = [
     "ENTRY_FORMAT",
@@ -25,8 +29,10 @@ __all__ = [
     "capabilities_key",
     "decode_entry",
     "encode_answer",
+    "encode_call",
     "encode_capabilities",
     "read_answer",
+    "read_call",
     "read_capabilities",
     "rewrite_texts",
 ]
@@ -46,8 +52,9 @@ class Entry:
     endpoint: the address that answered, without secrets.
     response: the answer, or None in a row about a model.
     capabilities: what the model can do, in a row about a model.
-    request: the request's payload, or None where messages are not kept.
+    request: the request's or call's payload, or None where messages are not kept.
     rewritten: the request was redacted before it was stored, so its digest is not the key.
+    result: what a function's call came to, in a row of one.
     """
 
     endpoint: str
@@ -55,11 +62,14 @@ class Entry:
     capabilities: Capabilities | None = None
     request: Mapping[str, Any] | None = None
     rewritten: bool = False
+    result: CallResult | None = None
 
     def fits(self, key: str) -> bool | None:
         """Tell whether ``key`` is the key of what was asked; None where that cannot be told."""
         if self.request is None or self.rewritten:
             return None
+        if self.result is not None:
+            return digest([digest({"call": self.request}), self.endpoint]) == key
         if self.response is None:
             return capabilities_key(str(self.request.get("model")), self.endpoint) == key
         return digest([digest(self.request), self.endpoint]) == key
@@ -91,6 +101,28 @@ def encode_answer(
     return canonical_json(head) + b"\n" + canonical_json(tail)
 
 
+def encode_call(
+    request: CallRequest,
+    result: CallResult,
+    identity: str,
+    *,
+    asked_in: str = "",
+    keep_request: bool = True,
+    rewrite: Callable[[str], str] | None = None,
+) -> bytes:
+    """Return the entry for a function's call; parameters as for ``encode_answer``."""
+    head: dict[str, Any] = {"result": result.to_plain(), "v": ENTRY_FORMAT}
+    if asked_in:
+        head["asked_in"] = asked_in
+    tail: dict[str, Any] = {"call": None, "endpoint": identity}
+    if keep_request:
+        kept = rewrite_texts(request.payload, rewrite) if rewrite else request.payload
+        tail["call"] = kept
+        if kept != request.payload:
+            tail["rewritten"] = True
+    return canonical_json(head) + b"\n" + canonical_json(tail)
+
+
 def encode_capabilities(model: str, capabilities: Capabilities, endpoint: str) -> bytes:
     """Return the entry for what was found out about a model."""
     head = {"capabilities": capabilities.to_plain(), "v": ENTRY_FORMAT}
@@ -112,6 +144,16 @@ def read_answer(entry: bytes, source: Source, *, asked_in: str | None = None) ->
     return LMResponse.from_plain(head["response"], source)
 
 
+def read_call(entry: bytes, source: Source, *, asked_in: str | None = None) -> CallResult | None:
+    """The same as ``read_answer`` for the entry of a function's call."""
+    from pytest_lmprog.lm.calls import CallResult
+
+    head = _head(entry)
+    if asked_in is not None and (not asked_in or head.get("asked_in") != asked_in):
+        return None
+    return CallResult.from_plain(head["result"], source)
+
+
 def read_capabilities(entry: bytes) -> Capabilities:
     """Return the capabilities in ``entry``. Raises ValueError, KeyError or TypeError as above."""
     return Capabilities.from_plain(_head(entry)["capabilities"])
@@ -123,14 +165,20 @@ def decode_entry(entry: bytes) -> Entry:
     tail = _loads(entry[entry.index(b"\n") + 1 :].decode("utf-8"))
     if not isinstance(tail, dict) or not isinstance(tail.get("endpoint"), str):
         raise ValueError("an entry without an endpoint")
-    request = tail["request"]
+    request = tail["call"] if "result" in head else tail["request"]
     if request is not None and not isinstance(request, dict):
         raise ValueError("an entry whose request is not an object")
     if "capabilities" in head:
         known = Capabilities.from_plain(head["capabilities"])
         return Entry(tail["endpoint"], None, known, request)
+    rewritten = tail.get("rewritten") is True
+    if "result" in head:
+        from pytest_lmprog.lm.calls import CallResult
+
+        result = CallResult.from_plain(head["result"], "cache")
+        return Entry(tail["endpoint"], None, None, request, rewritten, result)
     response = LMResponse.from_plain(head["response"], "cache")
-    return Entry(tail["endpoint"], response, None, request, tail.get("rewritten") is True)
+    return Entry(tail["endpoint"], response, None, request, rewritten)
 
 
 def _head(entry: bytes) -> dict[str, Any]:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable
 from threading import Event, Lock
+from typing import Any
 
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.lm.types import LMResponse
 
 __all__ = ["Flight", "Flights", "flights", "raised_again"]
 
 
 class Flight:
-    """A request on its way. The thread that leads it lands it; the others wait."""
+    """A request on its way. The thread that leads it lands it; the others wait. ``response`` is an
+    LMResponse, or a CallResult where a function was called."""
 
     __slots__ = ("_landed", "error", "owner", "response")
 
     def __init__(self, owner: object) -> None:
         self.owner = owner
-        self.response: LMResponse | None = None
+        self.response: Any = None
         self.error: BaseException | None = None
         self._landed = Event()
 
@@ -27,7 +28,7 @@ class Flight:
         """Wait until ``response`` or ``error`` is there."""
         self._landed.wait()
 
-    def land(self, response: LMResponse | None, error: BaseException | None) -> None:
+    def land(self, response: Any, error: BaseException | None) -> None:
         """Let the waiting go on."""
         self.response, self.error = response, error
         self._landed.set()
@@ -55,9 +56,7 @@ class Flights:
             flight = self._by_name[name] = Flight(owner)
             return flight, True
 
-    def land(
-        self, name: Hashable, flight: Flight, response: LMResponse | None, error: BaseException | None
-    ) -> None:
+    def land(self, name: Hashable, flight: Flight, response: Any, error: BaseException | None) -> None:
         """End a flight with its outcome."""
         with self._lock:
             self._by_name.pop(name, None)

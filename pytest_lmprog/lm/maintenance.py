@@ -39,14 +39,16 @@ _HEADER = {"about": "an LM cache exported by pytest-lmprog; one row a line", "fo
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """``entries`` answers of ``size`` bytes in all, ``models`` (name to number of answers), the size of
-    the database file, and the number of rows that cannot be read."""
+    """``entries`` answers and results of ``size`` bytes in all, ``models`` (name to number of answers),
+    ``functions`` (name to number of results), the size of the database file, and the number of rows that
+    cannot be read."""
 
     entries: int = 0
     size: int = 0
     file_size: int = 0
     damaged: int = 0
     models: Mapping[str, int] = field(default_factory=dict)
+    functions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def cache_stats(directory: Path) -> CacheStats:
     """Count what the cache in ``directory`` holds. Raises CacheError where it cannot be read."""
     entries = size = damaged = 0
     models: Counter[str] = Counter()
+    functions: Counter[str] = Counter()
     for _, value in _rows(directory):
         entry = _decoded(value)
         if isinstance(entry, str):
@@ -87,9 +90,14 @@ def cache_stats(directory: Path) -> CacheStats:
             entries += 1
             size += len(value)
             models[str((entry.request or {}).get("model", "(not stored)"))] += 1
+        elif isinstance(value, bytes) and entry.result is not None:
+            entries += 1
+            size += len(value)
+            functions[str((entry.request or {}).get("function", "(not stored)"))] += 1
     file = directory / DATABASE
     file_size = file.stat().st_size if file.exists() else 0
-    return CacheStats(entries, size, file_size, damaged, dict(sorted(models.items())))
+    by_name = (dict(sorted(counts.items())) for counts in (models, functions))
+    return CacheStats(entries, size, file_size, damaged, *by_name)
 
 
 def verify_cache(directory: Path) -> CacheCheck:

@@ -20,6 +20,7 @@ from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.budget import Budget
+    from pytest_lmprog.lm.calls import CallRequest, CallResult
     from pytest_lmprog.lm.limiter import Limiter
     from pytest_lmprog.lm.patience import Patience
 
@@ -92,10 +93,36 @@ class RecordingBook(Protocol):
         differing fields. ``rewrite`` takes out of the request's texts what must not be shown."""
         ...
 
+    def lookup_call(
+        self, request: CallRequest, identity: Callable[[], str] | None = None
+    ) -> CallResult | None:
+        """Return the recorded result of a function's call, or None; errors as for ``lookup``."""
+        ...
+
+    def add_call(
+        self,
+        request: CallRequest,
+        result: CallResult,
+        identity: str,
+        *,
+        replace: bool = False,
+        rewrite: Callable[[str], str] | None = None,
+    ) -> None:
+        """Take note of a function's result that was used, as ``add`` does of an answer."""
+        ...
+
+    def explain_call_miss(
+        self, request: CallRequest, label: str | None, *, rewrite: Callable[[str], str] | None = None
+    ) -> str:
+        """Return the text for a ReplayMissError of a function's call, as ``explain_miss`` does."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TallyCount:
-    """Counts of calls by where their answers came from. Cost in USD; ``unpriced`` live calls had none."""
+    """Counts of calls by where their answers came from. Cost in USD; ``unpriced`` live calls had none.
+
+    ``tools`` counts calls of recorded functions, apart from those of LMs; ``live_tools`` those that ran."""
 
     live: int = 0
     memory: int = 0
@@ -108,10 +135,12 @@ class TallyCount:
     cost: float = 0.0
     live_cost: float = 0.0
     unpriced: int = 0
+    tools: int = 0
+    live_tools: int = 0
 
     @property
     def calls(self) -> int:
-        """All answered calls."""
+        """All answered calls of LMs."""
         return self.live + self.memory + self.cache + self.recording
 
     @property
@@ -120,13 +149,30 @@ class TallyCount:
         return (self.calls - self.live) / self.calls if self.calls else None
 
 
+_COUNTED = (
+    *("live", "memory", "cache", "recording", "retries", "fallbacks", "unpriced"),
+    *("tools", "live_tools"),
+)
+
+
 class Tally:
     """Thread-safe counter of calls. One may have a parent, which counts the same calls too."""
 
     def __init__(self, parent: Tally | None = None) -> None:
         self._lock = Lock()
         self._counts: dict[str, Any] = dict.fromkeys(
-            ("live", "memory", "cache", "recording", "retries", "fallbacks", "unpriced"), 0
+            (
+                "live",
+                "memory",
+                "cache",
+                "recording",
+                "retries",
+                "fallbacks",
+                "unpriced",
+                "tools",
+                "live_tools",
+            ),
+            0,
         )
         self._tokens = [0, 0, 0, 0]
         self._cost = [0.0, 0.0]
@@ -150,6 +196,14 @@ class Tally:
                 self._counts["unpriced"] += 1
         if self._parent is not None:
             self._parent.add(response, source)
+
+    def add_tool(self, source: Source) -> None:
+        """Count one answered call of a recorded function."""
+        with self._lock:
+            self._counts["tools"] += 1
+            self._counts["live_tools"] += source == "live"
+        if self._parent is not None:
+            self._parent.add_tool(source)
 
     def bump(self, what: Literal["retries", "fallbacks"]) -> None:
         """Count a retry of a live call, or a fallback from one adapter to another."""

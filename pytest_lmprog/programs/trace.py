@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_lmprog.lm.types import LMResponse, Message, Usage
+from pytest_lmprog.lm.types import LMResponse, Message, Source, Usage
 from pytest_lmprog.programs.example import Prediction
 from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.programs.predict import Predict
 
-__all__ = ["UNNAMED", "PredictorCall", "Trace", "current_trace", "tracing"]
+__all__ = ["UNNAMED", "PredictorCall", "ToolCall", "Trace", "current_trace", "tracing"]
 
 UNNAMED = "<unnamed>"
 """Name of a predictor that is no attribute of the program (made inside ``forward``)."""
@@ -60,12 +60,30 @@ class PredictorCall:
         return self.response.text
 
 
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool or retriever: a function that is ``recorded``.
+
+    ``error`` is the message of an error that the function raised, and ``result`` then None. ``latency``
+    (seconds) is as first recorded. ``after`` counts the predictor calls that had ended before it.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    result: Any = None
+    error: str | None = None
+    source: Source = "live"
+    latency: float | None = None
+    after: int = 0
+
+
 @dataclass
 class Trace:
-    """The predictor calls of one run, in the order in which they ended. A sequence."""
+    """The predictor calls of one run, in the order in which they ended, a sequence; and its tool calls."""
 
     names: Mapping[int, str] = field(default_factory=dict, repr=False)
     calls: list[PredictorCall] = field(default_factory=list)
+    tools: list[ToolCall] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[PredictorCall]:
         return iter(self.calls)
@@ -75,6 +93,22 @@ class Trace:
 
     def __getitem__(self, index: int) -> PredictorCall:
         return self.calls[index]
+
+    @property
+    def events(self) -> list[PredictorCall | ToolCall]:
+        """Predictor and tool calls together, in the order in which they ended."""
+        found: list[PredictorCall | ToolCall] = []
+        done = 0
+        for tool in sorted(self.tools, key=lambda tool: tool.after):
+            found += [*self.calls[done : tool.after], tool]
+            done = max(done, tool.after)
+        return [*found, *self.calls[done:]]
+
+    def extend(self, other: Trace) -> None:
+        """Take over what happened in ``other``, as if it happened now."""
+        start = len(self.calls)
+        self.calls.extend(other.calls)
+        self.tools.extend(replace(tool, after=start + tool.after) for tool in other.tools)
 
     def of(self, name: str) -> list[PredictorCall]:
         """Return the calls of the predictor ``name``."""
@@ -94,8 +128,8 @@ def current_trace() -> Trace | None:
 
 
 @contextmanager
-def tracing(trace: Trace) -> Iterator[Trace]:
-    """Note the calls made within the block in ``trace``."""
+def tracing(trace: Trace | None) -> Iterator[Trace | None]:
+    """Note the calls made within the block in ``trace``, or nowhere."""
     token = _trace.set(trace)
     try:
         yield trace

@@ -209,6 +209,9 @@ class _Brief:
         self.add: Any = book.add
         self.capabilities: Any = book.capabilities
         self.learn: Any = book.learn
+        self.lookup_call: Any = book.lookup_call
+        self.add_call: Any = book.add_call
+        self.explain_call_miss: Any = self.explain_miss
 
     def explain_miss(self, request: Any, label: str | None, *, rewrite: Any = None) -> str:
         """Return next to nothing: nobody will see it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace as replace_field
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from pytest_lmprog.errors import RecordingError
 from pytest_lmprog.lm.recordings import lines as fmt
@@ -13,6 +14,9 @@ from pytest_lmprog.lm.recordings.index import Index, merge_line, merge_lines, re
 from pytest_lmprog.lm.recordings.write import replace_file, updating
 from pytest_lmprog.lm.stores.warn import WarnOnce
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse
+
+if TYPE_CHECKING:
+    from pytest_lmprog.lm.calls import CallRequest, CallResult
 
 __all__ = ["Book"]
 
@@ -46,6 +50,7 @@ class Book:
         self._index: Index | None = None
         self._damage: RecordingError | None = None
         self._answers: dict[str, LMResponse] = {}
+        self._results: dict[str, CallResult] = {}
         self._used: set[str] = set()
         self._asked: dict[str, str | Callable[[], str]] = {}
         self._new = Index(self.path)
@@ -97,6 +102,66 @@ class Book:
             line = fmt.encode_answer(key, stored, response, endpoint=fmt.endpoint_digest(endpoint))
             self._note(key, line, stored.parts, replace=replace)
 
+    def lookup_call(
+        self, request: CallRequest, identity: Callable[[], str] | None = None
+    ) -> CallResult | None:
+        """Return the recorded result of a function's call, or None. ``identity`` tells which function asks:
+        of two that have one name, a recording cannot hold the results."""
+        key = request.key
+        result = self._results.get(key)
+        if result is None:
+            entry = self._new.call(key) or self._load().call(key)
+            result = None if entry is None else self._results.setdefault(key, entry.result)
+        if result is None:
+            return None
+        self._used.add(key)
+        if identity is not None and self._asked.setdefault(key, identity) is not identity:
+            self._check_function(request, identity())
+        return result
+
+    def add_call(
+        self,
+        request: CallRequest,
+        result: CallResult,
+        identity: str,
+        *,
+        replace: bool = False,
+        rewrite: Callable[[str], str] | None = None,
+    ) -> None:
+        """Take note of a function's result that was used; ``flush`` writes it. As ``add`` otherwise."""
+        from pytest_lmprog.lm.recordings.call_lines import encode_call, stored_call
+
+        key = request.key
+        if self._asked.setdefault(key, identity) != identity:
+            self._check_function(request, identity)
+        index = self._load()
+        with self._lock:
+            self._used.add(key)
+            if (key in self._new.calls or key in index.calls) and not replace:
+                return
+            self._results[key] = replace_field(result, source="recording")
+            stored, redacted = stored_call(request, rewrite, store=self._store_messages)
+            line = encode_call(key, stored, result, redacted=redacted)
+            if self._new.calls.get(key) != line:
+                self._new.calls[key] = line
+                self._note_line(key, line, replace=replace)
+
+    def explain_call_miss(
+        self,
+        request: CallRequest,
+        label: str | None = None,
+        *,
+        rewrite: Callable[[str], str] | None = None,
+    ) -> str:
+        """Return what to tell when a call has no result: the case, the nearest recorded call of the
+        function, the arguments that differ, and how to mend it."""
+        from pytest_lmprog.lm.recordings.nearest_call import explain_call_miss
+
+        index = self._load()
+        with self._lock:
+            known = replace_field(index, calls={**index.calls, **self._new.calls})
+        return explain_call_miss(known, request, label, rewrite)
+
     def capabilities(self, model: str) -> Capabilities | None:
         """What the recording says of ``model``."""
         return self._new.models.get(model) or self._load().models.get(model)
@@ -142,9 +207,9 @@ class Book:
             self._used.update(keys)
 
     def changes(self) -> int:
-        """The number of answers and models that ``flush`` would write."""
+        """The number of answers, calls and models that ``flush`` would write."""
         with self._lock:
-            return len(self._new.answers) + len(self._new.models)
+            return len(self._new.answers) + len(self._new.calls) + len(self._new.models)
 
     def additions(self, start: int = 0) -> list[str]:
         """Return what was added, as plain text for another process's ``absorb``.
@@ -168,7 +233,7 @@ class Book:
         stays as it is) or cannot be written; the additions are then kept.
         """
         with self._lock:
-            if not self._new.answers and not self._new.models:
+            if not (self._new.answers or self._new.calls or self._new.models):
                 return False
             with updating(self.path):
                 merged = self._merged(read_index(self.path))
@@ -223,13 +288,16 @@ class Book:
             if self._new.parts.setdefault(fmt.part_ref(part), part) is part:
                 self._added.append(part.decode("utf-8"))
         self._new.answers[key] = line
+        self._note_line(key, line, replace=replace)
+
+    def _note_line(self, key: str, line: bytes, *, replace: bool) -> None:
         if replace:
             self._replaced.add(key)
         self._added.append((_REPLACES if replace else "") + line.decode("utf-8"))
 
     def _absorb_line(self, text: str) -> None:
         line = text.removeprefix(_REPLACES).encode("utf-8")
-        if not fmt.is_answer(line):
+        if not fmt.is_answer(line) and not fmt.is_call(line):
             merge_lines(self._new, [line])
             return
         key = fmt.answer_key(line)
@@ -241,14 +309,17 @@ class Book:
             self._replaced.add(key)
         merge_line(self._new, line)
         self._answers.pop(key, None)
+        self._results.pop(key, None)
 
     def _merged(self, index: Index) -> Index:
         for key in self._replaced:
             index.answers.pop(key, None)
+            index.calls.pop(key, None)
         index.models.update(self._new.models)
         if not self._store_messages:
             index.parts = {ref: _without_content(index, ref) for ref in index.parts}
-        merge_lines(index, [*self._new.answers.values(), *self._new.parts.values()])
+        new = self._new
+        merge_lines(index, [*new.answers.values(), *new.calls.values(), *new.parts.values()])
         return index
 
     def _check_endpoints(self, line: bytes, other: bytes) -> None:
@@ -261,6 +332,16 @@ class Book:
         address = first if isinstance(first, str) else first()
         if address != endpoint:
             raise self._endpoint_error(request.model, f" ({address} and {endpoint})")
+
+    def _check_function(self, request: CallRequest, identity: str) -> None:
+        first = self._asked[request.key]
+        if (first if isinstance(first, str) else first()) != identity:
+            raise RecordingError(
+                f"one call of {request.name} was answered by two functions, or by one with other data, but a"
+                " recording has one result for it",
+                path=shown_path(self.path),
+                hint='give each its name: @lmp.recorded(name="...")',
+            )
 
     def _endpoint_error(self, model: str, addresses: str) -> RecordingError:
         return RecordingError(

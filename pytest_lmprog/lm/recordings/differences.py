@@ -9,7 +9,7 @@ from typing import Any
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.records import dataclass
 
-__all__ = ["Difference", "differences"]
+__all__ = ["Difference", "differences", "mapping_differences"]
 
 _TOKEN = re.compile(r"\s+|\w+|[^\w\s]+")
 _CONTEXT, _SHOWN, _LIMIT = 10, 24, 160
@@ -33,7 +33,7 @@ def differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[D
     found = list(_messages(recorded["messages"], asked["messages"]))
     if recorded["model"] != asked["model"]:
         found.append(Difference("model", str(recorded["model"]), str(asked["model"])))
-    found.extend(_mapping("params", recorded["params"], asked["params"]))
+    found.extend(mapping_differences("params", recorded["params"], asked["params"]))
     for name in ("response_format", "tools"):
         found.extend(_first(name, recorded.get(name), asked.get(name)))
     found.extend(_first("rollout", recorded.get("rollout", 0), asked.get("rollout", 0)))
@@ -61,7 +61,10 @@ def _is_text(message: object) -> bool:
     return isinstance(message, dict) and isinstance(message.get("content"), str)
 
 
-def _mapping(name: str, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[Difference]:
+def mapping_differences(
+    name: str, recorded: Mapping[str, Any], asked: Mapping[str, Any]
+) -> Iterator[Difference]:
+    """Yield the first difference in each entry of two plain mappings."""
     for key in sorted({*recorded, *asked}):
         yield from _first(f"{name}.{key}", recorded.get(key, _ABSENT), asked.get(key, _ABSENT))
 

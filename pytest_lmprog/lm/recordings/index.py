@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_lmprog.errors import RecordingError
 from pytest_lmprog.lm.recordings import lines as fmt
 from pytest_lmprog.lm.recordings.lines import BadLineError, Entry, Part
 from pytest_lmprog.lm.types import Capabilities
+
+if TYPE_CHECKING:
+    from pytest_lmprog.lm.recordings.call_lines import CallEntry
 
 __all__ = ["Index", "merge_lines", "read_index", "shown_path"]
 
@@ -23,6 +27,7 @@ class Index:
     path: Path
     exists: bool = False
     answers: dict[str, bytes] = field(default_factory=dict)
+    calls: dict[str, bytes] = field(default_factory=dict)
     parts: dict[str, bytes] = field(default_factory=dict)
     models: dict[str, Capabilities] = field(default_factory=dict)
     doubtful: list[str] = field(default_factory=list)
@@ -35,6 +40,18 @@ class Index:
             return None
         try:
             return fmt.decode_answer(line)
+        except BadLineError as error:
+            raise self.error(str(error), line) from None
+
+    def call(self, key: str) -> CallEntry | None:
+        """Return the call under ``key``, or None. Raises RecordingError for a damaged line."""
+        line = self.calls.get(key)
+        if line is None:
+            return None
+        from pytest_lmprog.lm.recordings.call_lines import decode_call
+
+        try:
+            return decode_call(line)
         except BadLineError as error:
             raise self.error(str(error), line) from None
 
@@ -56,7 +73,7 @@ class Index:
     def text(self) -> bytes:
         """Return the file's bytes: a header, then all lines in the order of their bytes."""
         models = [fmt.encode_model(name, capabilities) for name, capabilities in self.models.items()]
-        rows = sorted([*self.answers.values(), *self.parts.values(), *models])
+        rows = sorted([*self.answers.values(), *self.calls.values(), *self.parts.values(), *models])
         return b"\n".join([fmt.HEADER, *rows, b""]) if rows else b""
 
 
@@ -78,7 +95,7 @@ def read_index(path: Path) -> Index:
         data = data.replace(b"\r\n", b"\n")
     index = Index(path, exists=True, data=data)
     headed = _fill(index)
-    if not headed and (index.answers or index.parts or index.models):
+    if not headed and (index.answers or index.calls or index.parts or index.models):
         raise _error(path, "the line that states the format is missing", 1)
     return index
 
@@ -120,7 +137,7 @@ def _add_other(index: Index, number: int, line: bytes) -> bool:
     if line == fmt.HEADER:
         return True
     try:
-        if not fmt.is_part(line) and not line.startswith(fmt.MODEL):
+        if not (fmt.is_part(line) or fmt.is_call(line) or line.startswith(fmt.MODEL)):
             line = fmt.normalise(line)
         if line == fmt.HEADER:
             return True
@@ -142,6 +159,8 @@ def merge_line(index: Index, line: bytes) -> None:
         other = index.parts.get(ref)
         if other is None or len(other) < len(line) or (len(other) == len(line) and line < other):
             index.parts[ref] = line
+    elif fmt.is_call(line):
+        _add_call(index, fmt.answer_key(line), line)
     else:
         _add_model(index, *fmt.decode_model(line))
 
@@ -168,6 +187,19 @@ def _add_answer(index: Index, key: str, line: bytes) -> None:
     index.answers[key] = line if ours.check < theirs.check else other
     if _meaning(ours) != _meaning(theirs):
         index.doubtful.append(f"two different answers are recorded for request {key[:12]}...")
+
+
+def _add_call(index: Index, key: str, line: bytes) -> None:
+    other = index.calls.get(key)
+    if other is None or other == line:
+        index.calls[key] = line
+        return
+    from pytest_lmprog.lm.recordings.call_lines import decode_call
+
+    ours, theirs = decode_call(line), decode_call(other)
+    index.calls[key] = line if ours.check < theirs.check else other
+    if (ours.result.value, ours.result.error) != (theirs.result.value, theirs.result.error):
+        index.doubtful.append(f"two different results are recorded for the call {key[:12]}... of {ours.name}")
 
 
 def _is_damaged(line: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 ``{"about":...,"format":1}``                                           first, once
 ``{"answer":KEY,"check":C,"endpoint":E,"request":R,"response":A}``     a recorded answer
+``{"called":KEY,"check":C,"function":F,"result":R}``                   a recorded call (``call_lines``)
 ``{"capabilities":{...},"model":M}``                                   what was found out about a model
 ``{"part":REF,"value":V}``                                             a message, a response format, tools
 ``{"part":REF,"sha256":D,"size":N}``                                   the same, its content not stored
@@ -25,6 +26,7 @@ from pytest_lmprog.records import dataclass
 
 __all__ = [
     "ANSWER",
+    "CALLED",
     "FORMAT",
     "HEADER",
     "MODEL",
@@ -43,11 +45,14 @@ __all__ = [
     "encode_part",
     "endpoint_digest",
     "is_answer",
+    "is_call",
     "is_part",
+    "join_checked",
     "normalise",
     "part_ref",
     "ref_of",
     "references",
+    "split_checked",
     "store_request",
     "whole_request",
 ]
@@ -57,6 +62,7 @@ HEADER = canonical_json(
     {"about": "LM answers recorded by pytest-lmprog; sorted, one a line", "format": FORMAT}
 )
 ANSWER, MODEL, PART = b'{"answer":"', b'{"capabilities":', b'{"part":"'
+CALLED = b'{"called":"'
 _loads = json.JSONDecoder().decode  # json.loads looks at the encoding first, which takes a third as long
 _CHECK, _VALUE = b'","check":"', b'","value":'
 REFERRED = ("response_format", "tools")
@@ -144,11 +150,13 @@ def encode_answer(key: str, request: StoredRequest, response: LMResponse, *, end
         body["endpoint"] = endpoint
     if request.redacted:
         body["redacted"] = True
-    return _join_answer(key.encode("ascii"), _text(body)[1:])
+    return join_checked(ANSWER, key, body)
 
 
-def _join_answer(key: bytes, body: bytes) -> bytes:
-    return b"".join((ANSWER, key, _CHECK, _check_of(key, body), b'",', body))
+def join_checked(opening: bytes, key: str, fields: Mapping[str, Any]) -> bytes:
+    """Return a line that begins with ``opening``, the key and a check of it and of ``fields``."""
+    name, body = key.encode("ascii"), _text(fields)[1:]
+    return b"".join((opening, name, _CHECK, _check_of(name, body), b'",', body))
 
 
 def _check_of(key: bytes, body: bytes) -> bytes:
@@ -157,15 +165,12 @@ def _check_of(key: bytes, body: bytes) -> bytes:
 
 def decode_answer(line: bytes) -> Entry:
     """Read the line of an answer. Raises BadLineError."""
-    key, body = line[_KEY_AT : _KEY_AT + 64], line[_BODY_AT:]
-    check = line[_CHECK_AT : _CHECK_AT + 16]
-    if _check_of(key, body) != check:
-        raise BadLineError("the answer on this line was changed (its check does not fit)")
+    key, check, text = split_checked(line, "answer")
     try:
-        data = _loads("{" + body.decode("utf-8"))
+        data = _loads(text)
         return Entry(
-            key=key.decode("ascii"),
-            check=check.decode("ascii"),
+            key=key,
+            check=check,
             request=data["request"],
             response=LMResponse.from_plain(data["response"], "recording"),
             endpoint=data.get("endpoint", ""),
@@ -175,13 +180,30 @@ def decode_answer(line: bytes) -> Entry:
         raise BadLineError(f"this is not a recorded answer ({error})") from None
 
 
+def split_checked(line: bytes, what: str) -> tuple[str, str, str]:
+    """Return key, check and the other fields' JSON of a line. Raises BadLineError where it was changed."""
+    key, body = line[_KEY_AT : _KEY_AT + 64], line[_BODY_AT:]
+    check = line[_CHECK_AT : _CHECK_AT + 16]
+    if _check_of(key, body) != check:
+        raise BadLineError(f"the {what} on this line was changed (its check does not fit)")
+    try:
+        return key.decode("ascii"), check.decode("ascii"), "{" + body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadLineError(f"this is not a recorded {what} ({error})") from None
+
+
+def is_call(line: bytes) -> bool:
+    """Whether ``line`` is laid out as a function's call; its content is not looked at."""
+    return line.startswith(CALLED) and line[75:86] == _CHECK and line[102:104] == b'",'
+
+
 def is_answer(line: bytes) -> bool:
     """Whether ``line`` is laid out as an answer; its content is not looked at."""
     return line.startswith(ANSWER) and line[75:86] == _CHECK and line[102:104] == b'",'
 
 
 def answer_key(line: bytes) -> str:
-    """Return the key of an answer's line."""
+    """Return the key of an answer's or a call's line."""
     return line[_KEY_AT : _KEY_AT + 64].decode("latin-1")
 
 
@@ -249,7 +271,7 @@ def normalise(line: bytes) -> bytes:
         raise BadLineError(f"this is not JSON ({error})") from None
     if type(data) is dict and "format" in data:
         return _check_format(data["format"])
-    if is_answer(text) or is_part(text) or text.startswith(MODEL):
+    if is_answer(text) or is_part(text) or text.startswith(MODEL) or is_call(text):
         return text
     raise BadLineError("this is not a line of a recording")
 

@@ -18,7 +18,7 @@ from pytest_lmprog.lm.recordings.differences import Difference, differences
 from pytest_lmprog.lm.recordings.index import Index, shown_path
 from pytest_lmprog.lm.recordings.lines import Entry, StoredRequest
 
-__all__ = ["explain_miss"]
+__all__ = ["explain_miss", "tell"]
 
 _MESSAGES = b'"request":{"messages":['
 _WORD = re.compile(r"[A-Za-z0-9]{3,}|(?=([^\x00-\x7f]{2}))")
@@ -41,11 +41,14 @@ def explain_miss(index: Index, request: StoredRequest, label: str | None) -> str
     entry, fields = _nearest(index, request)
     if not fields and not entry.redacted:
         raise index.error("the key on this line is not that of its request", index.answers[entry.key])
-    return "\n".join((f"{missing} in {shown_path(index.path)}", *_tell(fields), f"  hint: {_RECORD}"))
+    return "\n".join(
+        (f"{missing} in {shown_path(index.path)}", *tell(fields, "request"), f"  hint: {_RECORD}")
+    )
 
 
-def _tell(fields: list[Difference]) -> Iterator[str]:
-    nearest = "  the nearest recorded request differs"
+def tell(fields: list[Difference], what: str) -> Iterator[str]:
+    """Yield the lines that say in which ``fields`` the nearest recorded request or call differs."""
+    nearest = f"  the nearest recorded {what} differs"
     if not fields:
         yield f"{nearest} only in text that is redacted"
     elif len(fields) == 1:

@@ -41,12 +41,14 @@ def verify_recording(path: Path) -> Checked:
     except RecordingError as error:
         return Checked(0, 0, (str(error),))
     results = [_check(index, key) for key in sorted(index.answers)]
+    results += [_check_call(index, key) for key in sorted(index.calls)]
     problems = [*index.doubtful, *_damaged_parts(index), *(r for r in results if isinstance(r, str))]
     return Checked(results.count(True), results.count(None), tuple(problems))
 
 
 def prune_recording(path: Path, keep: Collection[str]) -> Pruned:
     """Remove the answers whose key is not in ``keep``, but not those of models that no kept answer is of.
+    While there are such, every function call stays: another model's run may have made it.
 
     Raises RecordingError, and changes nothing, where a line is damaged or the file cannot be written.
     """
@@ -58,17 +60,21 @@ def prune_recording(path: Path, keep: Collection[str]) -> Pruned:
         entries = [_entry(index, key) for key in index.answers]
         models = {entry.request["model"] for entry in entries if entry.key in keep}
         kept = [entry for entry in entries if entry.key in keep or entry.request["model"] not in models]
-        if len(kept) < len(entries):
-            replace_file(path, _only(index, kept).text())
-    return Pruned(len(entries) - len(kept), len(kept))
+        others = any(entry.key not in keep for entry in kept)
+        calls = {key: line for key, line in index.calls.items() if others or key in keep}
+        removed = len(entries) + len(index.calls) - len(kept) - len(calls)
+        if removed:
+            replace_file(path, _only(index, kept, calls).text())
+    return Pruned(removed, len(kept) + len(calls))
 
 
-def _only(index: Index, entries: list[Entry]) -> Index:
+def _only(index: Index, entries: list[Entry], calls: dict[str, bytes]) -> Index:
     refs = {ref for entry in entries for ref in fmt.references(entry.request)}
     return Index(
         index.path,
         exists=True,
         answers={entry.key: index.answers[entry.key] for entry in entries},
+        calls=calls,
         parts={ref: line for ref, line in index.parts.items() if ref in refs},
         models=index.models,
     )
@@ -89,6 +95,19 @@ def _check(index: Index, key: str) -> bool | str | None:
         return None
     if digest(fmt.whole_request(entry.request, values)) != key:
         return str(index.error("the key on this line is not that of its request", line))
+    return True
+
+
+def _check_call(index: Index, key: str) -> bool | str | None:
+    try:
+        entry = index.call(key)
+    except RecordingError as error:
+        return str(error)
+    assert entry is not None
+    if entry.redacted or entry.arguments is None:
+        return None
+    if digest({"call": entry.function}) != key:
+        return str(index.error("the key on this line is not that of its call", index.calls[key]))
     return True
 
 
