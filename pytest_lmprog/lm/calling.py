@@ -17,13 +17,13 @@ from pytest_lmprog.lm.calls import CallRequest, CallResult
 from pytest_lmprog.lm.entry import encode_call, read_call, rewrite_texts
 from pytest_lmprog.lm.flight import Flight, flights, raised_again
 from pytest_lmprog.lm.redaction import Scrubber, environment_secrets
-from pytest_lmprog.lm.scope import AnswerStore, CallScope, current_scope
+from pytest_lmprog.lm.scope import AnswerStore, CallScope, current_scope, watcher
 from pytest_lmprog.lm.stores.memory import MemoryStore
 from pytest_lmprog.lm.types import Source
 from pytest_lmprog.lm.workers import workers
 from pytest_lmprog.records import dataclass
 
-__all__ = ["Caller"]
+__all__ = ["Caller", "note_call"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02
 _within: ContextVar[frozenset[str]] = ContextVar("lmprog_calls_within", default=frozenset())
@@ -131,6 +131,14 @@ class Caller:
                 rewrite=lambda text: _rewrite(scope)(text),
             )
         return _counted(result, scope)
+
+
+def note_call(name: str, request: CallRequest, value: Any, result: CallResult) -> None:
+    """Note a call in the trace, if there is one (see ``Watcher``). Who calls a ``Caller`` does this when it
+    has put the result in the form that its own caller sees."""
+    trace = watcher.get()
+    if trace is not None:
+        trace.note_tool(name, request, value, result)
 
 
 class _Call:

@@ -32,8 +32,10 @@ __all__ = [
     "RecordingBook",
     "Tally",
     "TallyCount",
+    "Watcher",
     "current_scope",
     "use_scope",
+    "watcher",
 ]
 
 RecordMode = Literal["none", "new", "all"]
@@ -304,6 +306,18 @@ class CallScope:
         object.__setattr__(new, "limit", limit)
         return new
 
+
+class Watcher(Protocol):
+    """Is told of the calls of recorded functions: the trace of the program that runs."""
+
+    def note_tool(self, name: str, request: CallRequest, value: Any, result: CallResult) -> None:
+        """Take note of a call. ``name`` is what people call the function, ``value`` what it returned, as the
+        caller sees it (None where it raised)."""
+        ...
+
+
+watcher: ContextVar[Any] = ContextVar("lmprog_trace", default=None)
+"""The trace that calls are noted in, or None."""
 
 _FIELDS = tuple(f.name for f in fields(CallScope))
 _DEFAULT = CallScope()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pytest_lmprog.canonical import digest, digest_bytes, plain
 from pytest_lmprog.errors import CanonicalError, LmprogError, UsageError
-from pytest_lmprog.lm.calling import Caller
+from pytest_lmprog.lm.calling import Caller, note_call
 from pytest_lmprog.lm.calls import CallError, CallRequest, CallResult
 from pytest_lmprog.lm.scope import current_scope, use_scope
 from pytest_lmprog.lm.stores.memory import MemoryStore
 from pytest_lmprog.programs.results import ResultForm
-from pytest_lmprog.programs.trace import ToolCall, current_trace, tracing
+from pytest_lmprog.programs.trace import tracing
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.scope import AnswerStore
@@ -238,20 +238,7 @@ class Recording:
         """Note a call in the trace and return its result, or raise its error."""
         error = result.error
         value = None if error is not None else self.form.restored(result.value)
-        trace = current_trace()
-        if trace is not None:
-            told = None if error is None else f"{error.kind}: {error.message}"
-            trace.tools.append(
-                ToolCall(
-                    self.name,
-                    request.arguments,
-                    value,
-                    told,
-                    result.source,
-                    result.latency,
-                    len(trace.calls),
-                )
-            )
+        note_call(self.name, request, value, result)
         if error is not None:
             raise self._raised(error)
         return value

@@ -8,11 +8,13 @@ from contextvars import ContextVar
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_lmprog.lm.scope import watcher
 from pytest_lmprog.lm.types import LMResponse, Message, Source, Usage
 from pytest_lmprog.programs.example import Prediction
 from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
+    from pytest_lmprog.lm.calls import CallRequest, CallResult
     from pytest_lmprog.programs.predict import Predict
 
 __all__ = ["UNNAMED", "PredictorCall", "ToolCall", "Trace", "current_trace", "tracing"]
@@ -104,6 +106,12 @@ class Trace:
             done = max(done, tool.after)
         return [*found, *self.calls[done:]]
 
+    def note_tool(self, name: str, request: CallRequest, value: Any, result: CallResult) -> None:
+        """Take note of the call of a recorded function."""
+        error = None if result.error is None else f"{result.error.kind}: {result.error.message}"
+        call = ToolCall(name, request.arguments, value, error, result.source, result.latency, len(self.calls))
+        self.tools.append(call)
+
     def extend(self, other: Trace) -> None:
         """Take over what happened in ``other``, as if it happened now."""
         start = len(self.calls)
@@ -119,7 +127,7 @@ class Trace:
         return self.names.get(id(predictor), UNNAMED)
 
 
-_trace: ContextVar[Trace | None] = ContextVar("lmprog_trace", default=None)
+_trace: ContextVar[Trace | None] = watcher
 
 
 def current_trace() -> Trace | None:
