@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytest_lmprog.adapters.chat import ChatAdapter as ChatAdapter
     from pytest_lmprog.adapters.json import JSONAdapter as JSONAdapter
+    from pytest_lmprog.adapters.two_step import TwoStepAdapter as TwoStepAdapter
+    from pytest_lmprog.adapters.xml import XMLAdapter as XMLAdapter
     from pytest_lmprog.evaluation.comparison import compare as compare
     from pytest_lmprog.evaluation.evaluate import Evaluate as Evaluate
     from pytest_lmprog.evaluation.judge import Judge as Judge
@@ -33,7 +35,12 @@ if TYPE_CHECKING:
     from pytest_lmprog.signatures import InputField as InputField
     from pytest_lmprog.signatures import OutputField as OutputField
     from pytest_lmprog.signatures import Signature as Signature
+    from pytest_lmprog.signatures.values.history import History as History
+    from pytest_lmprog.signatures.values.media import Audio as Audio
+    from pytest_lmprog.signatures.values.media import File as File
+    from pytest_lmprog.signatures.values.media import Image as Image
     from pytest_lmprog.signatures.values.tool import Tool as Tool
+    from pytest_lmprog.signatures.values.tool_calls import ToolCalls as ToolCalls
     from pytest_lmprog.snapshots.restore import load as load
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
     from pytest_lmprog.teleprompt import (
@@ -67,6 +74,13 @@ else:
         "ScriptedLM": "lm.scripted",
         "Signature": "signatures",
         "Tool": "signatures.values.tool",
+        "Audio": "signatures.values.media",
+        "File": "signatures.values.media",
+        "Image": "signatures.values.media",
+        "History": "signatures.values.history",
+        "ToolCalls": "signatures.values.tool_calls",
+        "TwoStepAdapter": "adapters.two_step",
+        "XMLAdapter": "adapters.xml",
         "compare": "evaluation.comparison",
         "configure": "programs.context",
         "context": "programs.context",
@@ -94,6 +108,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BM25",
     "LM",
+    "Audio",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
@@ -101,6 +116,9 @@ __all__ = [
     "ChatAdapter",
     "Evaluate",
     "Example",
+    "File",
+    "History",
+    "Image",
     "InputField",
     "JSONAdapter",
     "Judge",
@@ -115,6 +133,9 @@ __all__ = [
     "ScriptedLM",
     "Signature",
     "Tool",
+    "ToolCalls",
+    "TwoStepAdapter",
+    "XMLAdapter",
     "compare",
     "configure",
     "context",

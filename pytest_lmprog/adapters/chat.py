@@ -16,16 +16,15 @@ from pytest_lmprog.adapters.answers import (
 )
 from pytest_lmprog.adapters.base import Prompt
 from pytest_lmprog.adapters.lenient import without_thinking
-from pytest_lmprog.adapters.text import Layout, RenderedPrompt, demo_values, field_lines, json_text
+from pytest_lmprog.adapters.text import Layout, demo_values, field_lines, output_text, rendered
 from pytest_lmprog.errors import ParseError
 from pytest_lmprog.lm.types import Message
-from pytest_lmprog.signatures import Field, Signature
+from pytest_lmprog.signatures import Signature
 
 __all__ = ["ChatAdapter", "sections"]
 
 _COMPLETED = "[[ ## completed ## ]]"
 _HEADER = re.compile(r"^[ \t>*#`]*\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\][*`]*[ \t]*", re.MULTILINE)
-_NOT_SUPPLIED = "(not supplied)"
 
 
 class ChatAdapter:
@@ -51,9 +50,10 @@ class ChatAdapter:
         layout = Layout(tuple((f"\n\n{_header(n)}\n", f) for n, f in signature.input_fields.items()))
         messages: list[Message] = [{"role": "system", "content": _system(signature)}]
         for values in demo_values(signature, demos):
-            messages.append({"role": "user", "content": layout.fill(values)})
+            messages.append({"role": "user", "content": layout.content(values)})
             messages.append({"role": "assistant", "content": _answer(signature, values)})
-        return RenderedPrompt(tuple(messages), Layout(layout.parts, _reminder(signature)))
+        tailed = Layout(layout.parts, _reminder(signature))
+        return rendered(signature, messages, tailed, lambda values: _answer(signature, values))
 
     def response_format(self, signature: type[Signature]) -> Mapping[str, Any] | None:
         """None: the form is asked for in words."""
@@ -102,15 +102,8 @@ def _reminder(signature: type[Signature]) -> str:
 
 
 def _answer(signature: type[Signature], values: Mapping[str, Any]) -> str:
-    parts = [f"{_header(n)}\n{_output_text(f, values)}" for n, f in signature.output_fields.items()]
+    parts = [f"{_header(n)}\n{output_text(f, values)}" for n, f in signature.output_fields.items()]
     return "\n\n".join([*parts, _COMPLETED])
-
-
-def _output_text(field: Field, values: Mapping[str, Any]) -> str:
-    if field.name not in values:
-        return _NOT_SUPPLIED
-    plain = field.to_plain(values[field.name])
-    return plain if isinstance(plain, str) else json_text(plain)
 
 
 def sections(signature: type[Signature], text: str) -> dict[str, str]:

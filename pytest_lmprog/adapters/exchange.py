@@ -6,21 +6,42 @@ The same generator is driven by a blocking and by an awaiting caller, so the two
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from pytest_lmprog.adapters.base import Adapter, Prompt
 from pytest_lmprog.adapters.chat import ChatAdapter
+from pytest_lmprog.adapters.correcting import correction, is_constrained
 from pytest_lmprog.adapters.json import JSONAdapter
+from pytest_lmprog.adapters.with_tools import WithTools, with_tools
 from pytest_lmprog.errors import LMRequestError, ParseError
 from pytest_lmprog.lm.scope import current_scope
-from pytest_lmprog.lm.types import Capabilities, LanguageModel, LMRequest, LMResponse, Message
+from pytest_lmprog.lm.types import LanguageModel, LMRequest, LMResponse, Message
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures import Signature
 
-__all__ = ["Answered", "Ask", "Exchange", "adapter_for", "exchange"]
+__all__ = [
+    "Answered",
+    "Ask",
+    "Elsewhere",
+    "Exchange",
+    "adapter_for",
+    "correctable",
+    "corrected",
+    "exchange",
+]
 
-Exchange = Generator[LMRequest, LMResponse, "Answered"]
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A request that another LM than the predictor's is to answer."""
+
+    lm: LanguageModel
+    request: LMRequest
+
+
+Exchange = Generator[LMRequest | Elsewhere, LMResponse, "Answered"]
 """Yields each request, expects its answer (or has LMRequestError thrown in), returns what came of it."""
 
 _json = JSONAdapter()
@@ -40,15 +61,26 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The last answer with the messages it answers and the adapter that rendered them, not yet parsed."""
+    """The last answer with the messages it answers and the adapter that rendered them, not yet parsed.
+
+    ``form`` is the response format it was asked for in; ``lm`` is who answered, where it was not the
+    predictor's; ``before`` are answers that led to it; ``with_tools`` is there where tools were offered
+    natively.
+    """
 
     messages: tuple[Message, ...]
     response: LMResponse
     adapter: Adapter
+    form: Mapping[str, Any] | None = None
+    lm: LanguageModel | None = None
+    before: tuple[Answered, ...] = ()
+    with_tools: WithTools | None = None
 
     def parse(self, signature: type[Signature]) -> dict[str, Any]:
         """Return the output fields. Raises ParseError."""
         try:
+            if self.with_tools is not None:
+                return self.with_tools.read(self.adapter, self.response)
             return self.adapter.parse(signature, self.response.text)
         except ParseError as error:
             if self.response.finish_reason != "length":
@@ -75,6 +107,17 @@ def exchange(lm: LanguageModel, ask: Ask, configured: Adapter | None = None) -> 
     is put once more without constraint: in the chat form, or in that of the configured adapter. If that
     is answered, the endpoint is known not to, and the fallback is counted.
     """
+    if configured is not None and (own := getattr(configured, "exchange", None)) is not None:
+        answered: Answered = yield from own(lm, ask)
+        return answered
+    tools = with_tools(ask.signature)
+    if tools is not None and lm.capabilities().tools is not False:
+        answered = yield from _offering(tools, lm, ask, configured)
+        return answered
+    return (yield from _asked(lm, ask, configured))
+
+
+def _asked(lm: LanguageModel, ask: Ask, configured: Adapter | None) -> Exchange:
     known = lm.capabilities().json_schema
     adapter = adapter_for(lm, configured)
     wanted = None if known is False else adapter.response_format(ask.signature)
@@ -87,8 +130,27 @@ def exchange(lm: LanguageModel, ask: Ask, configured: Adapter | None = None) -> 
             raise
         return (yield from _fall_back(lm, ask, configured or _chat, refused))
     if undecided:
-        lm.learn(Capabilities(json_schema=True))
-    return Answered(messages, response, adapter)
+        lm.learn(replace(lm.capabilities(), json_schema=True))
+    return Answered(messages, response, adapter, wanted)
+
+
+def _offering(tools: WithTools, lm: LanguageModel, ask: Ask, configured: Adapter | None) -> Exchange:
+    """Put ``ask`` with its tools offered natively; as text where the endpoint refuses that."""
+    adapter = adapter_for(lm, configured)
+    undecided = lm.capabilities().tools is None
+    messages = tools.prompt(adapter, ask.demos).render(ask.inputs)
+    request = lm.request(messages, tools=tools.definitions(ask.inputs), rollout=ask.rollout, **ask.params)
+    try:
+        response = yield request
+    except LMRequestError as refused:
+        if not undecided or refused.context_window:
+            raise
+        answered = yield from _asked(lm, ask, configured)
+        lm.learn(replace(lm.capabilities(), tools=False))
+        return answered
+    if undecided:
+        lm.learn(replace(lm.capabilities(), tools=True))
+    return Answered(messages, response, adapter, None, None, (), tools)
 
 
 def _fall_back(lm: LanguageModel, ask: Ask, adapter: Adapter, refused: LMRequestError) -> Exchange:
@@ -97,11 +159,29 @@ def _fall_back(lm: LanguageModel, ask: Ask, adapter: Adapter, refused: LMRequest
         response = yield request
     except LMRequestError:
         raise refused from None
-    lm.learn(Capabilities(json_schema=False))
+    lm.learn(replace(lm.capabilities(), json_schema=False))
     tally = current_scope().tally
     if tally is not None:
         tally.bump("fallbacks")
     return Answered(messages, response, adapter)
+
+
+def correctable(answered: Answered, signature: type[Signature]) -> bool:
+    """Return whether an answer that does not fit is asked for once more: where the signature constrains its
+    outputs, unless the answer was cut off, as the next one would be."""
+    if answered.response.finish_reason == "length" or answered.with_tools is not None:
+        return False
+    return is_constrained(signature)
+
+
+def corrected(lm: LanguageModel, ask: Ask, answered: Answered, error: ParseError) -> Exchange:
+    """Ask once more, the LM being shown its answer and what is wrong with it."""
+    messages = correction(answered.messages, answered.response.text, error)
+    asked = answered.lm or lm
+    params = ask.params if answered.lm is None else {}
+    request = asked.request(messages, response_format=answered.form, rollout=ask.rollout, **params)
+    response = yield request if answered.lm is None else Elsewhere(answered.lm, request)
+    return replace(answered, messages=messages, response=response, before=())
 
 
 def _request(

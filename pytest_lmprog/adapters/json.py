@@ -18,7 +18,7 @@ from pytest_lmprog.adapters.answers import (
 from pytest_lmprog.adapters.base import Prompt
 from pytest_lmprog.adapters.chat import sections
 from pytest_lmprog.adapters.lenient import without_thinking
-from pytest_lmprog.adapters.text import Layout, RenderedPrompt, demo_values, field_lines, json_text
+from pytest_lmprog.adapters.text import Layout, demo_values, field_lines, json_text, rendered
 from pytest_lmprog.canonical import FrozenJSON
 from pytest_lmprog.errors import ParseError
 from pytest_lmprog.lm.types import Message
@@ -51,9 +51,9 @@ class JSONAdapter:
         layout = Layout(tuple((_lead(f), f) for f in signature.input_fields.values()))
         messages: list[Message] = [{"role": "system", "content": _system(signature)}]
         for values in demo_values(signature, demos):
-            messages.append({"role": "user", "content": layout.fill(values)})
+            messages.append({"role": "user", "content": layout.content(values)})
             messages.append({"role": "assistant", "content": _answer(signature, values)})
-        return RenderedPrompt(tuple(messages), layout)
+        return rendered(signature, messages, layout, lambda values: _answer(signature, values))
 
     def response_format(self, signature: type[Signature]) -> Mapping[str, Any] | None:
         """The schema of the answer: the outputs in order, all required, nothing else."""

@@ -17,11 +17,19 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = frozenset("\\'\"abfnrtvxuU01234567\n")
 
 
+_END = "</think>"
+
+
 def without_thinking(text: str) -> str:
-    """Return ``text`` without the thoughts that some models put first in ``<think>`` tags."""
-    head = text[:200].lstrip()
-    end = text.rfind("</think>") if head.startswith("<think>") else -1
-    return text if end < 0 else text[end + len("</think>") :]
+    """Return ``text`` without the thoughts that some models put first in ``<think>`` tags, of which some
+    chat templates swallow the first. Thoughts without an end are nothing but thoughts."""
+    begins = text[:200].lstrip()[:7].lower() == "<think>"
+    end = text.rfind(_END)
+    if end < 0:
+        return "" if begins else text
+    if not begins and "<think>" in text[:end]:
+        return text
+    return text[end + len(_END) :]
 
 
 def unfenced(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json
@@ -12,8 +12,21 @@ from pytest_lmprog.errors import UsageError
 from pytest_lmprog.lm.types import Message, Messages, SharedMessages
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures import Field, Signature
+from pytest_lmprog.signatures.kinds import is_rich
 
-__all__ = ["Layout", "RenderedPrompt", "demo_values", "field_lines", "json_text", "value_text"]
+__all__ = [
+    "Layout",
+    "RenderedPrompt",
+    "closing_tag",
+    "demo_values",
+    "field_lines",
+    "json_text",
+    "opening_tag",
+    "output_text",
+    "rendered",
+    "tagged",
+    "value_text",
+]
 
 
 def field_lines(fields: Mapping[str, Field]) -> str:
@@ -38,19 +51,40 @@ def value_text(field: Field, value: Any) -> str:
     """Return a value as it stands in a prompt: text as it is, a list of texts as numbered passages,
     anything else as canonical JSON; all of it between tags where the field is quoted."""
     if field.quoted:
-        return _tagged(field, _bare_text(field, value))
+        return tagged(field, _bare_text(field, value))
     if type(value) is str and field.is_text:
         return value
     return _bare_text(field, value)
 
 
+_NOT_SUPPLIED = "(not supplied)"
+
+
+def output_text(field: Field, values: Mapping[str, Any]) -> str:
+    """Return an output of a demo as an answer would say it: text as it is, anything else as JSON."""
+    if field.name not in values:
+        return _NOT_SUPPLIED
+    plain = field.to_plain(values[field.name])
+    return plain if isinstance(plain, str) else json_text(plain)
+
+
 _DEFUSED = "<\\\\"  # a closing tag becomes <\\/name>
 
 
-def _tagged(field: Field, text: str) -> str:
+def tagged(field: Field, text: str) -> str:
     """Return ``text`` between ``<name>`` and ``</name>``; a closing tag in it is defused."""
     closing = re.compile(rf"<(?=\s*/\s*{re.escape(field.name)}\b)", re.IGNORECASE)
-    return f"<{field.name}>\n{closing.sub(_DEFUSED, text)}\n</{field.name}>"
+    return f"{opening_tag(field)}{closing.sub(_DEFUSED, text)}{closing_tag(field)}"
+
+
+def opening_tag(field: Field) -> str:
+    """Return what stands before a quoted value."""
+    return f"<{field.name}>\n"
+
+
+def closing_tag(field: Field) -> str:
+    """Return what stands behind a quoted value."""
+    return f"\n</{field.name}>"
 
 
 def _bare_text(field: Field, value: Any) -> str:
@@ -82,6 +116,14 @@ class Layout:
         ]
         return "".join(texts).lstrip("\n") + self.tail
 
+    def content(self, values: Mapping[str, Any]) -> Any:
+        """Return the content of the message: the text, or parts where a field is no text (a picture)."""
+        if not any(is_rich(field) for _, field in self.parts):
+            return self.fill(values)
+        from pytest_lmprog.adapters.rich import parts_of
+
+        return parts_of(self, values)
+
     def placeholders(self) -> str:
         """Return the text with ``{name}`` in the place of each value."""
         texts = [lead + _placeholder(field) for lead, field in self.parts]
@@ -90,7 +132,7 @@ class Layout:
 
 def _placeholder(field: Field) -> str:
     name = f"{{{field.name}}}"
-    return _tagged(field, name) if field.quoted else name
+    return tagged(field, name) if field.quoted else name
 
 
 class RenderedPrompt:
@@ -110,6 +152,21 @@ class RenderedPrompt:
     def template(self) -> tuple[Message, ...]:
         """See Prompt. Only the last message has placeholders; braces elsewhere are text."""
         return (*self.prefix, {"role": "user", "content": self.layout.placeholders()})
+
+
+def rendered(
+    signature: type[Signature],
+    messages: Sequence[Message],
+    layout: Layout,
+    answer: Callable[[Mapping[str, Any]], str],
+) -> RenderedPrompt:
+    """Return the prompt that begins with ``messages`` and ends with ``layout``. ``answer`` writes outputs as
+    the LM does, for the earlier turns of a conversation."""
+    if not any(is_rich(field) for _, field in layout.parts):
+        return RenderedPrompt(tuple(messages), layout)
+    from pytest_lmprog.adapters.rich import RichPrompt
+
+    return RichPrompt(signature, tuple(messages), layout, answer)
 
 
 def demo_values(signature: type[Signature], demos: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

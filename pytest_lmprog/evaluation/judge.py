@@ -111,6 +111,7 @@ class Judge(Module):
             self.judge = Predict(signature, **checked_params(params))
             self.judge.lm = as_lm(lm)
             self.judge.adapter = adapter
+            self.judge._corrections = 0  # a vote that does not fit is asked anew instead
         self.scores = {str(verdicts.plain(v)): score for v, score in verdicts.scores.items()}
         self.scale = verdicts.scale
         self._verdicts = verdicts

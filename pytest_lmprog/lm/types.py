@@ -194,19 +194,22 @@ class Capabilities:
     """What a model at an endpoint can do; None where nobody has found out yet.
 
     ``json_schema``: answers are constrained by ``response_format={"type": "json_schema"}``.
+    ``tools``: requests may define tools.
     """
 
     json_schema: bool | None = None
+    tools: bool | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Return the stored form: only what is known."""
-        return {} if self.json_schema is None else {"json_schema": self.json_schema}
+        known = {"json_schema": self.json_schema, "tools": self.tools}
+        return {name: value for name, value in known.items() if value is not None}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Capabilities:
         """Read the stored form."""
-        value = data.get("json_schema")
-        return cls(json_schema=value if isinstance(value, bool) else None)
+        known = {name: data.get(name) for name in ("json_schema", "tools")}
+        return cls(**{name: value for name, value in known.items() if isinstance(value, bool)})
 
 
 @runtime_checkable

@@ -279,9 +279,10 @@ class Prediction(Record):
     """What a program or predictor put out. A field that is missing is looked up among its predictor's
     inputs. ``completions`` holds all samples where more than one was asked for."""
 
-    __slots__ = ("_completions", "_inputs")
+    __slots__ = ("_completions", "_inputs", "_reasoning")
     _inputs: Mapping[str, Any]
     _completions: Completions
+    _reasoning: str  # there only where the model sent its reasoning apart
 
     def __init__(
         self,
@@ -312,6 +313,22 @@ class Prediction(Record):
             raise self._no_such(name)
         return value
 
+    def with_reasoning(self, reasoning: str | None) -> Prediction:
+        """Return the same with what a reasoning model thought before it answered."""
+        new = Prediction.of(self._fields, self._inputs, self._completions)
+        if reasoning is not None:
+            object.__setattr__(new, "_reasoning", reasoning)
+        return new
+
+    @property
+    def reasoning_content(self) -> str | None:
+        """What the model thought before it answered, where it sends that apart; None elsewhere. It is never
+        read for a field (a field ``reasoning``, as of ChainOfThought, is part of the answer)."""
+        try:
+            return object.__getattribute__(self, "_reasoning")  # type: ignore[no-any-return]
+        except AttributeError:
+            return None
+
     @property
     def completions(self) -> Completions:
         """All samples, this one first. ``completions.answer`` is the list of their answers."""
@@ -325,10 +342,13 @@ class Prediction(Record):
         """Return an independent copy (values that can be mutated are copied too), with ``fields`` changed."""
         mine = {k: own_copy(v) for k, v in self._fields.items()}
         inputs = {k: own_copy(v) for k, v in self._inputs.items()}
-        return Prediction.of({**mine, **fields}, inputs, [sample.copy() for sample in self._completions])
+        new = Prediction.of({**mine, **fields}, inputs, [sample.copy() for sample in self._completions])
+        thought = self.reasoning_content
+        return new if thought is None else new.with_reasoning(thought)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_prediction, (self._fields, dict(self._inputs), list(self._completions))
+        state = (self._fields, dict(self._inputs), list(self._completions), self.reasoning_content)
+        return _rebuild_prediction, state
 
 
 class Completions(tuple[Prediction, ...]):
@@ -346,6 +366,9 @@ _NONE = Completions()
 
 
 def _rebuild_prediction(
-    fields: dict[str, Any], inputs: dict[str, Any], completions: list[Prediction]
+    fields: dict[str, Any],
+    inputs: dict[str, Any],
+    completions: list[Prediction],
+    reasoning: str | None = None,
 ) -> Prediction:
-    return Prediction.of(fields, inputs, completions)
+    return Prediction.of(fields, inputs, completions).with_reasoning(reasoning)

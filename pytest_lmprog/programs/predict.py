@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Self, cast
 
-from pytest_lmprog.adapters import Adapter, Answered, Ask, exchange
+from pytest_lmprog.adapters import Adapter, Answered, Ask, Elsewhere, correctable, corrected, exchange
+from pytest_lmprog.adapters.correcting import is_constrained
 from pytest_lmprog.errors import InputError, LMRequestError, ParseError, UsageError
 from pytest_lmprog.lm.types import LanguageModel, LMRequest, LMResponse
 from pytest_lmprog.programs.context import current, required_lm
@@ -17,7 +18,7 @@ from pytest_lmprog.signatures import Field, Signature, ensure_signature
 
 __all__ = ["ChainOfThought", "Predict"]
 
-_Flow = Generator[LMRequest, LMResponse, Prediction]
+_Flow = Generator[LMRequest | Elsewhere, LMResponse, Prediction]
 
 
 class Predict(Module):
@@ -34,6 +35,7 @@ class Predict(Module):
 
     lm: LanguageModel | None
     adapter: Adapter | None
+    _corrections = 1
     is_frozen: bool = False
     """Whether teleprompters leave this predictor alone (see ``Module.freeze``)."""
 
@@ -83,8 +85,11 @@ class Predict(Module):
         return new
 
     def max_calls(self) -> int:
-        """One call a sample."""
-        return self.n
+        """One call a sample; one more where the outputs are constrained (a retry that shows the violation),
+        and one more under an adapter of two steps."""
+        answers = 1 + (self._corrections if is_constrained(self._signature) else 0)
+        before: int = getattr(self.adapter or current().adapter, "calls_before", 0)
+        return self.n * (before + answers)
 
     def __call__(self, /, *args: Any, **inputs: Any) -> Prediction:
         result: Any = self.forward(*args, **inputs)  # a subclass may make it a coroutine function
@@ -101,7 +106,10 @@ class Predict(Module):
         request = next(flow)
         while True:
             try:
-                response = lm.complete(request)
+                if type(request) is Elsewhere:
+                    response = request.lm.complete(request.request)
+                else:
+                    response = lm.complete(cast("LMRequest", request))
             except LMRequestError as refused:
                 step = _thrown(flow, refused)
             else:
@@ -117,7 +125,10 @@ class Predict(Module):
         request = next(flow)
         while True:
             try:
-                response = await lm.acomplete(request)
+                if type(request) is Elsewhere:
+                    response = await request.lm.acomplete(request.request)
+                else:
+                    response = await lm.acomplete(cast("LMRequest", request))
             except LMRequestError as refused:
                 step = _thrown(flow, refused)
             else:
@@ -136,13 +147,21 @@ class Predict(Module):
         for sample in range(now.rollout * self.n, (now.rollout + 1) * self.n):
             ask = Ask(self._signature, self._demos, inputs, params, sample)
             answered = yield from exchange(lm, ask, adapter)
-            samples.append(self._predicted(answered, inputs, sample))
+            try:
+                samples.append(self._predicted(answered, inputs, sample))
+            except ParseError as error:
+                if not (self._corrections and correctable(answered, self._signature)):
+                    raise
+                answered = yield from corrected(lm, ask, answered, error)
+                samples.append(self._predicted(answered, inputs, sample))
         first = samples[0]
         return first if self.n == 1 else Prediction.of(first._fields, inputs, tuple(samples))
 
     def _predicted(self, answered: Answered, inputs: dict[str, Any], rollout: int) -> Prediction:
         try:
             outputs = Prediction.of(answered.parse(self._signature), inputs)
+            if answered.response.reasoning is not None:
+                outputs = outputs.with_reasoning(answered.response.reasoning)
         except ParseError as error:
             self._note(answered, inputs, None, rollout, error.reason)
             raise
@@ -158,23 +177,29 @@ class Predict(Module):
         error: str | None,
     ) -> None:
         trace = current_trace()
-        if trace is not None:
-            trace.calls.append(
-                PredictorCall(
-                    trace.name_of(self),
-                    self,
-                    inputs,
-                    outputs,
-                    answered.messages,
-                    answered.response,
-                    answered.adapter.name,
-                    rollout,
-                    error,
-                )
-            )
+        if trace is None:
+            return
+        name = trace.name_of(self)
+        for step in answered.before:
+            trace.calls.append(_call(name, self, step, inputs, outputs, rollout, error))
+        name = name if answered.lm is None else f"{name}.extract"
+        trace.calls.append(_call(name, self, answered, inputs, outputs, rollout, error))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._signature.text})"
+
+
+def _call(
+    name: str,
+    predictor: Predict,
+    answered: Answered,
+    inputs: dict[str, Any],
+    outputs: Prediction | None,
+    rollout: int,
+    error: str | None,
+) -> PredictorCall:
+    messages, response, adapter = answered.messages, answered.response, answered.adapter.name
+    return PredictorCall(name, predictor, inputs, outputs, messages, response, adapter, rollout, error)
 
 
 def _sequence(demos: Any) -> Iterable[Any]:
@@ -238,14 +263,14 @@ def _misfit(predictor: Predict, problem: str) -> UsageError:
     return UsageError(f"{predictor!r} {problem}; its inputs are: {expected}")
 
 
-def _sent(flow: _Flow, response: LMResponse) -> LMRequest | Prediction:
+def _sent(flow: _Flow, response: LMResponse) -> LMRequest | Elsewhere | Prediction:
     try:
         return flow.send(response)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
 
-def _thrown(flow: _Flow, error: LMRequestError) -> LMRequest | Prediction:
+def _thrown(flow: _Flow, error: LMRequestError) -> LMRequest | Elsewhere | Prediction:
     try:
         return flow.throw(error)
     except StopIteration as end:

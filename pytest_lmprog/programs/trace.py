@@ -57,6 +57,11 @@ class PredictorCall:
         return self.response.cost
 
     @property
+    def reasoning(self) -> str | None:
+        """What the model thought before it answered, where it sends that apart."""
+        return self.response.reasoning
+
+    @property
     def answer(self) -> str:
         """The text of the answer."""
         return self.response.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-__all__ = ["Kind", "bare_texts", "shown"]
+__all__ = ["Kind", "bare_texts", "has_turns", "is_media", "is_rich", "shown"]
 
 
 class Kind(Protocol):
@@ -38,6 +38,31 @@ class Kind(Protocol):
 
         Raises CanonicalError or ValueError where there is none."""
         ...
+
+
+def is_media(field: Any) -> bool:
+    """Return whether the field's values are, or hold, parts of a message that are no text (a picture)."""
+    return _holds(field.kind, "media_parts")
+
+
+def is_rich(field: Any) -> bool:
+    """Return whether the field's values are more than text in the last message: pictures, earlier turns."""
+    return is_media(field) or has_turns(field)
+
+
+def has_turns(field: Any) -> bool:
+    """Return whether the field's values are earlier turns, which are shown as messages of their own."""
+    return _holds(field.kind, "turns")
+
+
+def _holds(kind: Any, method: str) -> bool:
+    inner = getattr(kind, "item", None) or getattr(kind, "base", None)
+    if inner is not None:
+        return _holds(inner, method)
+    members = getattr(kind, "members", None)
+    if isinstance(members, tuple):
+        return any(_holds(member, method) for member in members)
+    return hasattr(kind, method)
 
 
 def shown(value: Any, limit: int = 60) -> str:

@@ -17,10 +17,10 @@ __all__ = ["edited_predictors", "looks_edited"]
 def edited_predictors(snapshot: Snapshot, restored: Module) -> list[str]:
     """Return the names of the predictors whose stored messages are not what ``restored`` (the program
     with the snapshot's prompts) renders to. Empty where this version renders another prompt format."""
-    from pytest_lmprog.adapters.base import PROMPT_FORMAT
+    from pytest_lmprog.adapters import PROMPT_FORMAT, adapter_named
     from pytest_lmprog.snapshots.capture import capture
 
-    adapter = _adapter(snapshot.header.adapter)
+    adapter = adapter_named(snapshot.header.adapter)
     if adapter is None or snapshot.header.prompt_format != PROMPT_FORMAT:
         return []
     rendered = capture(restored, adapter)
@@ -29,12 +29,6 @@ def edited_predictors(snapshot: Snapshot, restored: Module) -> list[str]:
         for name, stored in snapshot.predictors.items()
         if name in rendered and list(stored.messages) != list(rendered[name].messages)
     ]
-
-
-def _adapter(name: str) -> Any:
-    from pytest_lmprog.adapters import ChatAdapter, JSONAdapter
-
-    return {"chat": ChatAdapter, "json": JSONAdapter}.get(name, lambda: None)()
 
 
 def looks_edited(predictor: PredictorSnapshot) -> bool:
