@@ -186,7 +186,7 @@ def build(
     """Return every output field of ``signature``, typed; what is missing gets its default or None
     where that fits. Raises ParseError naming the field."""
     outputs: dict[str, Any] = {}
-    escaped = "\\ud" in answer or "\\uD" in answer
+    escaped = "\\ud" in answer or "\\uD" in answer or not _is_utf8(answer)
     for name, field in signature.output_fields.items():
         if name not in values:
             outputs[name] = _absent(field, answer)
@@ -198,6 +198,16 @@ def build(
         except ValueError as error:
             raise ParseError(f"the field {name!r} does not fit: {error}", answer=answer) from None
     return outputs
+
+
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _absent(field: Field, answer: str) -> Any:
