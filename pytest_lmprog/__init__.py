@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.adapters.json import JSONAdapter as JSONAdapter
     from pytest_lmprog.adapters.two_step import TwoStepAdapter as TwoStepAdapter
     from pytest_lmprog.adapters.xml import XMLAdapter as XMLAdapter
+    from pytest_lmprog.errors import AssertionFailed as AssertionFailed
     from pytest_lmprog.evaluation.comparison import compare as compare
     from pytest_lmprog.evaluation.evaluate import Evaluate as Evaluate
     from pytest_lmprog.evaluation.judge import Judge as Judge
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_lmprog.evaluation.scores import Score as Score
     from pytest_lmprog.lm.client import LM as LM
     from pytest_lmprog.lm.scripted import ScriptedLM as ScriptedLM
+    from pytest_lmprog.programs.assertions import Assert as Assert
+    from pytest_lmprog.programs.assertions import Suggest as Suggest
     from pytest_lmprog.programs.context import configure as configure
     from pytest_lmprog.programs.context import context as context
     from pytest_lmprog.programs.context import settings as settings
@@ -53,6 +56,8 @@ else:
     _HOMES = {
         "BM25": "retrieval",
         "LM": "lm.client",
+        "Assert": "programs.assertions",
+        "AssertionFailed": "errors",
         "BootstrapFewShot": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
         "BootstrapRS": "teleprompt",
@@ -73,6 +78,7 @@ else:
         "Score": "evaluation.scores",
         "ScriptedLM": "lm.scripted",
         "Signature": "signatures",
+        "Suggest": "programs.assertions",
         "Tool": "signatures.values.tool",
         "Audio": "signatures.values.media",
         "File": "signatures.values.media",
@@ -108,6 +114,8 @@ __version__ = "0.1.0"
 __all__ = [
     "BM25",
     "LM",
+    "Assert",
+    "AssertionFailed",
     "Audio",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
@@ -132,6 +140,7 @@ __all__ = [
     "Score",
     "ScriptedLM",
     "Signature",
+    "Suggest",
     "Tool",
     "ToolCalls",
     "TwoStepAdapter",

@@ -8,6 +8,7 @@ LmprogError
 │   ├── DataError               a dataset file or row (carries file and line)
 │   └── LeakageError            an example is in train and test data
 ├── AnswerError                 the program failed although the LM answered: scored as a failure
+│   ├── AssertionFailed         lmp.Assert does not hold, its retries used up
 │   ├── ParseError              the answer does not fit the signature (carries the answer)
 │   └── InputError              a predictor was given a value that does not fit its input field
 ├── LMError                     no answer was had: never scored
@@ -40,6 +41,7 @@ from __future__ import annotations
 
 __all__ = [
     "AnswerError",
+    "AssertionFailed",
     "BudgetExceededError",
     "CacheError",
     "CallLimitError",
@@ -145,6 +147,21 @@ class ParseError(AnswerError):
         super().__init__(f"{message}\n  the answer was: {_excerpt(answer)}", hint=hint)
         self.reason = message
         self.answer = answer
+
+
+class AssertionFailed(AnswerError, AssertionError):
+    """``lmp.Assert`` does not hold and its retries are used up.
+
+    ``assertion`` is its message, ``predictor`` the path of the one whose output it is about (None where none
+    had been called), ``retries`` how often that was asked again."""
+
+    def __init__(self, assertion: str, *, predictor: str | None = None, retries: int = 0) -> None:
+        about = f" of {predictor!r}" if predictor else ""
+        tries = f" after {retries} retr{'y' if retries == 1 else 'ies'}{about}" if retries else about
+        super().__init__(f"an assertion does not hold{tries}: {assertion}")
+        self.assertion = assertion
+        self.predictor = predictor
+        self.retries = retries
 
 
 class InputError(AnswerError, ValueError):

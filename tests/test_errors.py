@@ -24,7 +24,7 @@ def drawn() -> list[tuple[int, str]]:
     assert errors.__doc__ is not None
     found = []
     for line in errors.__doc__.splitlines():
-        match = re.match(r"^([│ ├└─]*)(\w+Error)\b", line)
+        match = re.match(r"^([│ ├└─]*)(\w+(?:Error|Failed))\b", line)
         if match:
             found.append((len(match.group(1)) // 4, match.group(2)))
     return found

@@ -15,6 +15,8 @@ import pytest_lmprog
 NAMES = [
     "BM25",
     "LM",
+    "Assert",
+    "AssertionFailed",
     "Audio",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
@@ -39,6 +41,7 @@ NAMES = [
     "Score",
     "ScriptedLM",
     "Signature",
+    "Suggest",
     "Tool",
     "ToolCalls",
     "TwoStepAdapter",

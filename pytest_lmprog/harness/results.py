@@ -322,7 +322,18 @@ class RunResults:
         return UnitResult(info, metrics, self._calls.get(unit, TallyCount()))
 
 
-_WHOLE = ("live", "memory", "cache", "recording", "retries", "fallbacks", "unpriced", "tools", "live_tools")
+_WHOLE = (
+    "live",
+    "memory",
+    "cache",
+    "recording",
+    "retries",
+    "fallbacks",
+    "unpriced",
+    "tools",
+    "live_tools",
+    "unmet",
+)
 _COUNTS = (*_WHOLE, "cost", "live_cost")
 
 

@@ -124,7 +124,8 @@ class RecordingBook(Protocol):
 class TallyCount:
     """Counts of calls by where their answers came from. Cost in USD; ``unpriced`` live calls had none.
 
-    ``tools`` counts calls of recorded functions, apart from those of LMs; ``live_tools`` those that ran."""
+    ``tools`` counts calls of recorded functions, apart from those of LMs; ``live_tools`` those that ran.
+    ``unmet``: suggestions (``lmp.Suggest``) that did not hold in the end."""
 
     live: int = 0
     memory: int = 0
@@ -139,6 +140,7 @@ class TallyCount:
     unpriced: int = 0
     tools: int = 0
     live_tools: int = 0
+    unmet: int = 0
 
     @property
     def calls(self) -> int:
@@ -173,6 +175,7 @@ class Tally:
                 "unpriced",
                 "tools",
                 "live_tools",
+                "unmet",
             ),
             0,
         )
@@ -207,8 +210,9 @@ class Tally:
         if self._parent is not None:
             self._parent.add_tool(source)
 
-    def bump(self, what: Literal["retries", "fallbacks"]) -> None:
-        """Count a retry of a live call, or a fallback from one adapter to another."""
+    def bump(self, what: Literal["retries", "fallbacks", "unmet"]) -> None:
+        """Count a retry of a live call, a fallback from one adapter to another, or a suggestion that does
+        not hold."""
         with self._lock:
             self._counts[what] += 1
         if self._parent is not None:

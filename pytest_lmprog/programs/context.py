@@ -27,6 +27,7 @@ class Settings:
     rm: the retriever.
     rollout: number of the sampled answer that this run asks for.
     params: request parameters over the LM's own and under a predictor's (``{"temperature": 1.0}``).
+    max_backtracks: how often a predictor's call is retried for ``lmp.Assert`` and ``lmp.Suggest``.
     """
 
     lm: LanguageModel | None = None
@@ -34,6 +35,7 @@ class Settings:
     rm: Any = None
     rollout: int = 0
     params: Mapping[str, Any] = field(default_factory=dict)
+    max_backtracks: int = 2
 
 
 _NAMES = tuple(f.name for f in fields(Settings))
@@ -76,6 +78,9 @@ def _changed(base: Settings, changes: Mapping[str, Any]) -> Settings:
         raise ConfigurationError(
             f"adapter must be an adapter, not {changes['adapter']!r}", hint="use adapter=lmp.ChatAdapter()"
         )
+    most = changes.get("max_backtracks", 0)
+    if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+        raise ConfigurationError(f"max_backtracks must be 0 or more, not {most!r}")
     return replace(base, **changes)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_lmprog.errors import UsageError
+from pytest_lmprog.programs.backtracking import arun, run
 from pytest_lmprog.programs.example import Example
-from pytest_lmprog.programs.structure import children, copied_program, walk
+from pytest_lmprog.programs.structure import copied_program, walk
 from pytest_lmprog.waiting import finish
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Module:
     module may hold locks, clients and data.
     """
 
+    max_backtracks: int | None = None
+    """How often a call is retried for a check in ``forward``; None: as the surroundings say."""
+
     def forward(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the program. To be overridden."""
         aforward = getattr(self, "aforward", None)
@@ -42,8 +46,7 @@ class Module:
         given alone to a ``forward`` that takes these inputs by name, stands for them."""
         if args and isinstance(args[0], Example):
             args, kwargs = self._spread(args, kwargs)
-        result = self.forward(*args, **kwargs)
-        return finish(result) if inspect.iscoroutine(result) else result
+        return run(self, args, kwargs)
 
     def _spread(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -60,9 +63,9 @@ class Module:
         overridden below it), an ``async`` forward as it is, a plain forward in a thread."""
         aforward = getattr(self, "aforward", None)
         if aforward is not None and not _overrides(type(self), "forward", "aforward"):
-            return await aforward(*args, **kwargs)
+            return await arun(self, aforward, args, kwargs)
         if inspect.iscoroutinefunction(self.forward):
-            return await self.forward(*args, **kwargs)
+            return await arun(self, self.forward, args, kwargs)
         import asyncio
 
         return await asyncio.to_thread(self.__call__, *args, **kwargs)
@@ -84,8 +87,20 @@ class Module:
 
     def max_calls(self) -> int:
         """Return the most LM calls that one run can make, if each module runs once: the sum of the
-        parts' own maxima. A module that loops overrides it."""
-        return _sum_of_parts(self, ())
+        parts' own maxima, times ``max_backtracks + 1`` where ``forward`` has checks (``lmp.Assert``,
+        ``lmp.Suggest``). A module that loops overrides it, and counts its retries itself."""
+        from pytest_lmprog.programs.checks import most_calls
+
+        return most_calls(self)
+
+    def activate_assertions(self, *, max_backtracks: int = 2) -> Self:
+        """Set how often a call may be retried for the checks in ``forward`` (0: never), and return this
+        program. Checks work without it, as often as ``lmp.settings.max_backtracks`` says (2)."""
+        from pytest_lmprog.programs.checks import own_limit
+
+        self.max_backtracks = max_backtracks
+        own_limit(self, 0)
+        return self
 
     def with_predictors(self, edit: Callable[[str, Predict], Predict]) -> Self:
         """Return a copy of the program in which each predictor is what ``edit(path, predictor)`` returns.
@@ -187,15 +202,3 @@ def _overrides(cls: type, name: str, other: str) -> bool:
     """Return whether ``name`` is defined in a more derived class than ``other``."""
     homes = [next((i for i, c in enumerate(cls.__mro__) if n in vars(c)), -1) for n in (name, other)]
     return -1 < homes[0] < homes[1]
-
-
-def _sum_of_parts(module: Module, within: tuple[Module, ...]) -> int:
-    # A part that is held twice counts twice: each holder may call it. Only cycles are cut.
-    total = 0
-    above = (*within, module)
-    for _, part in children(module):
-        if any(part is holder for holder in above):
-            continue
-        own = type(part).max_calls is not Module.max_calls
-        total += part.max_calls() if own else _sum_of_parts(part, above)
-    return total

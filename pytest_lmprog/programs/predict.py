@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Iterable, Mapping
+from functools import partial
 from typing import Any, Self, cast
 
 from pytest_lmprog.adapters import Adapter, Answered, Ask, Elsewhere, correctable, corrected, exchange
 from pytest_lmprog.adapters.correcting import is_constrained
 from pytest_lmprog.errors import InputError, LMRequestError, ParseError, UsageError
 from pytest_lmprog.lm.types import LanguageModel, LMRequest, LMResponse
+from pytest_lmprog.programs.backtracking import Visit, current_frame, revisited
 from pytest_lmprog.programs.context import current, required_lm
 from pytest_lmprog.programs.example import Example, Prediction
 from pytest_lmprog.programs.module import Module, finish
@@ -102,70 +104,104 @@ class Predict(Module):
         Raises UsageError for missing or unknown inputs, InputError for an input that does not fit its
         field, ParseError for an answer that does not fit, and whatever the LM raises."""
         lm = required_lm(self.lm)
-        flow = self._flow(lm, args, inputs)
-        request = next(flow)
-        while True:
+        flow = self._steps(lm, args, inputs)
+        step = _sent(flow, None)
+        while not isinstance(step, Prediction):
             try:
-                if type(request) is Elsewhere:
-                    response = request.lm.complete(request.request)
+                if type(step) is Elsewhere:
+                    response = step.lm.complete(step.request)
                 else:
-                    response = lm.complete(cast("LMRequest", request))
+                    response = lm.complete(cast("LMRequest", step))
             except LMRequestError as refused:
                 step = _thrown(flow, refused)
             else:
                 step = _sent(flow, response)
-            if isinstance(step, Prediction):
-                return step
-            request = step
+        return step
 
     async def aforward(self, /, *args: Any, **inputs: Any) -> Prediction:
         """The same, awaiting the LM."""
         lm = required_lm(self.lm)
-        flow = self._flow(lm, args, inputs)
-        request = next(flow)
-        while True:
+        flow = self._steps(lm, args, inputs)
+        step = _sent(flow, None)
+        while not isinstance(step, Prediction):
             try:
-                if type(request) is Elsewhere:
-                    response = await request.lm.acomplete(request.request)
+                if type(step) is Elsewhere:
+                    response = await step.lm.acomplete(step.request)
                 else:
-                    response = await lm.acomplete(cast("LMRequest", request))
+                    response = await lm.acomplete(cast("LMRequest", step))
             except LMRequestError as refused:
                 step = _thrown(flow, refused)
             else:
                 step = _sent(flow, response)
-            if isinstance(step, Prediction):
-                return step
-            request = step
+        return step
 
-    def _flow(self, lm: LanguageModel, args: tuple[Any, ...], given: dict[str, Any]) -> _Flow:
+    def _steps(self, lm: LanguageModel, args: tuple[Any, ...], given: dict[str, Any]) -> _Flow:
+        """Return the flow of one call; within a module it notes itself there, so that ``lmp.Assert`` can go
+        back to it."""
         given, config = _taken(self._signature, args, given)
         inputs = _inputs(self, given)
+        frame = current_frame()
+        if frame is None:
+            return self._flow(lm, self._signature, inputs, config)
+        return revisited(frame, self, partial(self._retried, lm, inputs, config))
+
+    def _retried(
+        self,
+        lm: LanguageModel,
+        inputs: dict[str, Any],
+        config: Mapping[str, Any],
+        visit: Visit,
+        shown: Visit | None,
+    ) -> _Flow:
+        """Return the flow of a call, with the refused call that is ``shown`` to the LM."""
+        if shown is None:
+            return self._flow(lm, self._signature, inputs, config, visit)
+        from pytest_lmprog.programs.retry import retry_inputs, retry_signature
+
+        more = retry_inputs(self._signature, shown)
+        return self._flow(lm, retry_signature(self._signature), {**inputs, **more}, config, visit)
+
+    def _flow(
+        self,
+        lm: LanguageModel,
+        signature: type[Signature],
+        inputs: dict[str, Any],
+        config: Mapping[str, Any],
+        visit: Visit | None = None,
+    ) -> _Flow:
         now = current()
         params = {**now.params, **self.params, **config} if now.params or config else self.params
         adapter = self.adapter or now.adapter
         samples = []
         for sample in range(now.rollout * self.n, (now.rollout + 1) * self.n):
-            ask = Ask(self._signature, self._demos, inputs, params, sample)
+            ask = Ask(signature, self._demos, inputs, params, sample)
             answered = yield from exchange(lm, ask, adapter)
             try:
-                samples.append(self._predicted(answered, inputs, sample))
+                samples.append(self._predicted(answered, signature, inputs, sample, visit))
             except ParseError as error:
-                if not (self._corrections and correctable(answered, self._signature)):
+                if not (self._corrections and correctable(answered, signature)):
                     raise
                 answered = yield from corrected(lm, ask, answered, error)
-                samples.append(self._predicted(answered, inputs, sample))
+                samples.append(self._predicted(answered, signature, inputs, sample, visit))
         first = samples[0]
         return first if self.n == 1 else Prediction.of(first._fields, inputs, tuple(samples))
 
-    def _predicted(self, answered: Answered, inputs: dict[str, Any], rollout: int) -> Prediction:
+    def _predicted(
+        self,
+        answered: Answered,
+        signature: type[Signature],
+        inputs: dict[str, Any],
+        rollout: int,
+        visit: Visit | None,
+    ) -> Prediction:
         try:
-            outputs = Prediction.of(answered.parse(self._signature), inputs)
+            outputs = Prediction.of(answered.parse(signature), inputs)
             if answered.response.reasoning is not None:
                 outputs = outputs.with_reasoning(answered.response.reasoning)
         except ParseError as error:
-            self._note(answered, inputs, None, rollout, error.reason)
+            self._note(answered, inputs, None, rollout, error.reason, visit)
             raise
-        self._note(answered, inputs, outputs, rollout, None)
+        self._note(answered, inputs, outputs, rollout, None, visit)
         return outputs
 
     def _note(
@@ -175,15 +211,18 @@ class Predict(Module):
         outputs: Prediction | None,
         rollout: int,
         error: str | None,
+        visit: Visit | None,
     ) -> None:
         trace = current_trace()
-        if trace is None:
+        if trace is None or (visit is not None and visit.served):
             return
         name = trace.name_of(self)
-        for step in answered.before:
-            trace.calls.append(_call(name, self, step, inputs, outputs, rollout, error))
+        calls = [_call(name, self, step, inputs, outputs, rollout, error) for step in answered.before]
         name = name if answered.lm is None else f"{name}.extract"
-        trace.calls.append(_call(name, self, answered, inputs, outputs, rollout, error))
+        calls.append(_call(name, self, answered, inputs, outputs, rollout, error))
+        trace.calls += calls
+        if visit is not None:
+            visit.calls += calls
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._signature.text})"
@@ -263,9 +302,10 @@ def _misfit(predictor: Predict, problem: str) -> UsageError:
     return UsageError(f"{predictor!r} {problem}; its inputs are: {expected}")
 
 
-def _sent(flow: _Flow, response: LMResponse) -> LMRequest | Elsewhere | Prediction:
+def _sent(flow: _Flow, response: LMResponse | None) -> LMRequest | Elsewhere | Prediction:
+    """Go on with ``response`` (None: begin)."""
     try:
-        return flow.send(response)
+        return flow.send(response)  # type: ignore[arg-type]
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 

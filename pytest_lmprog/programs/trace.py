@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from pytest_lmprog.lm.calls import CallRequest, CallResult
     from pytest_lmprog.programs.predict import Predict
 
-__all__ = ["UNNAMED", "PredictorCall", "ToolCall", "Trace", "current_trace", "tracing"]
+__all__ = [
+    "UNNAMED",
+    "PredictorCall",
+    "ToolCall",
+    "Trace",
+    "UnmetSuggestion",
+    "current_trace",
+    "tracing",
+]
 
 UNNAMED = "<unnamed>"
 """Name of a predictor that is no attribute of the program (made inside ``forward``)."""
@@ -27,7 +35,8 @@ UNNAMED = "<unnamed>"
 class PredictorCall:
     """One call of one predictor.
 
-    ``outputs`` is None where the answer did not fit the signature; ``error`` then says why.
+    ``outputs`` is None where the answer did not fit the signature; ``error`` then says why. ``rejected`` is
+    the message of the check (``lmp.Assert``, ``lmp.Suggest``) for which the predictor was asked again.
     ``latency`` (seconds), ``usage`` and ``cost`` (USD) are as first recorded, also when replayed.
     """
 
@@ -40,6 +49,7 @@ class PredictorCall:
     adapter: str
     rollout: int = 0
     error: str | None = None
+    rejected: str | None = None
 
     @property
     def usage(self) -> Usage | None:
@@ -68,6 +78,15 @@ class PredictorCall:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmetSuggestion:
+    """A ``lmp.Suggest`` that did not hold in the end: its message, and the predictor it was about (None
+    where none had been called)."""
+
+    message: str
+    predictor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """One call of a tool or retriever: a function that is ``recorded``.
 
@@ -86,11 +105,13 @@ class ToolCall:
 
 @dataclass
 class Trace:
-    """The predictor calls of one run, in the order in which they ended, a sequence; and its tool calls."""
+    """The predictor calls of one run, in the order in which they ended, a sequence; its tool calls; and
+    the suggestions (``unmet``) that did not hold in the end."""
 
     names: Mapping[int, str] = field(default_factory=dict, repr=False)
     calls: list[PredictorCall] = field(default_factory=list)
     tools: list[ToolCall] = field(default_factory=list)
+    unmet: list[UnmetSuggestion] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[PredictorCall]:
         return iter(self.calls)
@@ -126,6 +147,14 @@ class Trace:
     def of(self, name: str) -> list[PredictorCall]:
         """Return the calls of the predictor ``name``."""
         return [call for call in self.calls if call.name == name]
+
+    def reject(self, call: PredictorCall, message: str) -> PredictorCall:
+        """Mark ``call`` as one whose output a check refused; return the entry that is there now."""
+        marked = replace(call, rejected=message)
+        for place, entry in enumerate(self.calls):
+            if entry is call:
+                self.calls[place] = marked
+        return marked
 
     def name_of(self, predictor: Predict) -> str:
         """Return the attribute path of ``predictor`` in the program that runs."""

@@ -63,6 +63,8 @@ def calls_text(calls: TallyCount) -> str:
         parts.append(count(calls.retries, "retry", "retries"))
     if calls.fallbacks:
         parts.append(count(calls.fallbacks, "fallback") + " to chat")
+    if calls.unmet:
+        parts.append(count(calls.unmet, "suggestion") + " not met")
     return ", ".join(parts)
 
 
