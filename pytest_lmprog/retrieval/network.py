@@ -152,8 +152,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        reason = getattr(error, "reason", None)  # urllib's URLError holds its cause there
-        following = reason if isinstance(reason, BaseException) else None
+        held = (getattr(error, name, None) for name in ("reason", "source"))  # urllib's and qdrant's cause
+        following = next((cause for cause in held if isinstance(cause, BaseException)), None)
         error = following or error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
