@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.recorded import recorded as recorded
     from pytest_lmprog.programs.retrieve import Retrieve as Retrieve
     from pytest_lmprog.retrieval import BM25 as BM25
+    from pytest_lmprog.retrieval import ChromadbRM as ChromadbRM
+    from pytest_lmprog.retrieval import ColBERTv2 as ColBERTv2
+    from pytest_lmprog.retrieval import Embedder as Embedder
+    from pytest_lmprog.retrieval import Embeddings as Embeddings
+    from pytest_lmprog.retrieval import MarqoRM as MarqoRM
+    from pytest_lmprog.retrieval import PineconeRM as PineconeRM
+    from pytest_lmprog.retrieval import QdrantRM as QdrantRM
     from pytest_lmprog.signatures import InputField as InputField
     from pytest_lmprog.signatures import OutputField as OutputField
     from pytest_lmprog.signatures import Signature as Signature
@@ -93,6 +100,13 @@ else:
         "load": "snapshots.restore",
         "recorded": "programs.recorded",
         "settings": "programs.context",
+        "MarqoRM": "retrieval",
+        "Embeddings": "retrieval",
+        "PineconeRM": "retrieval",
+        "ColBERTv2": "retrieval",
+        "QdrantRM": "retrieval",
+        "Embedder": "retrieval",
+        "ChromadbRM": "retrieval",
     }
 
     def __getattr__(name: str) -> object:
@@ -122,6 +136,10 @@ __all__ = [
     "BootstrapRS",
     "ChainOfThought",
     "ChatAdapter",
+    "ChromadbRM",
+    "ColBERTv2",
+    "Embedder",
+    "Embeddings",
     "Evaluate",
     "Example",
     "File",
@@ -132,10 +150,13 @@ __all__ = [
     "Judge",
     "Judgement",
     "LabeledFewShot",
+    "MarqoRM",
     "Module",
     "OutputField",
+    "PineconeRM",
     "Predict",
     "Prediction",
+    "QdrantRM",
     "Retrieve",
     "Score",
     "ScriptedLM",

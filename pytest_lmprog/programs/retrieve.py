@@ -8,6 +8,7 @@ from typing import Any
 from pytest_lmprog.programs.context import current
 from pytest_lmprog.programs.example import Prediction
 from pytest_lmprog.programs.module import Module
+from pytest_lmprog.retrieval.asking import ask, look_for
 from pytest_lmprog.retrieval.base import Retriever, as_retriever, checked_k, listed
 from pytest_lmprog.retrieval.fusion import fused
 from pytest_lmprog.retrieval.passages import Passages
@@ -38,7 +39,7 @@ class Retrieve(Module):
         sum of its scores. Blank queries are left out; without any there are no passages.
         Raises UsageError, ConfigurationError without a retriever, LMError where it cannot be reached."""
         wanted, queries, retriever = self._asked(query_or_queries, k, given)
-        return _prediction(fused([retriever(query, n) for query, n in queries], wanted))
+        return _prediction(fused([ask(retriever, query, n) for query, n in queries], wanted))
 
     async def aforward(
         self, query_or_queries: str | Iterable[str] | None = None, k: int | None = None, **given: Any
@@ -47,8 +48,8 @@ class Retrieve(Module):
         import asyncio
 
         wanted, queries, retriever = self._asked(query_or_queries, k, given)
-        found = await asyncio.gather(*(asyncio.to_thread(retriever, query, n) for query, n in queries))
-        return _prediction(fused(found, wanted))
+        asked = [asyncio.to_thread(look_for, retriever, query, n) for query, n in queries]
+        return _prediction(fused([found.noted() for found in await asyncio.gather(*asked)], wanted))
 
     def _asked(
         self, queries: str | Iterable[str] | None, k: int | None, given: dict[str, Any]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pytest_lmprog.errors import ConfigurationError, UsageError
-from pytest_lmprog.retrieval.asking import ask
-from pytest_lmprog.retrieval.callables import call_of
+from pytest_lmprog.lm.calling import Caller
+from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.retrieval.asking import ask, identity_of
+from pytest_lmprog.retrieval.callables import call_of, code_digest, records_itself
 from pytest_lmprog.retrieval.passages import Passages, as_passages
 
 __all__ = ["CallableRetriever", "Retriever", "as_retriever", "checked_k", "checked_query", "listed"]
@@ -45,6 +48,14 @@ class Retriever(ABC):
         """Return a digest of what is searched, so that a change is noticed; None: it cannot be told."""
         return None
 
+    cache = True
+    """False: it is asked wherever no recording answers."""
+
+    @cached_property
+    def caller(self) -> Caller | None:
+        """The way of its calls, or None where it records them itself."""
+        return Caller(lambda: identity_of(self), MemoryStore(), self.cache)
+
     def __call__(self, query: str, k: int | None = None) -> Passages:
         """Find the best passages for ``query``: recorded, cached and replayed like an LM call."""
         return ask(self, checked_query(query), checked_k(self.k if k is None else k))
@@ -68,6 +79,13 @@ class CallableRetriever(Retriever):
     def fingerprint(self) -> str | None:
         declared = getattr(self._function, "fingerprint", None)
         return str(declared()) if callable(declared) else None
+
+    def endpoint(self) -> str:
+        return code_digest(self._function)
+
+    @cached_property
+    def caller(self) -> Caller | None:
+        return None if records_itself(self._function) else super().caller
 
     def search(self, query: str, k: int) -> Passages:
         found = call_of(self._function, self._name)(query, k)
@@ -94,7 +112,13 @@ def as_retriever(rm: Any) -> Retriever:
             f"rm must be a retriever or a function of a query and k, not {rm!r}",
             hint='rm=lmp.BM25("passages.jsonl")',
         )
-    return CallableRetriever(rm)
+    return _wrapped(rm) if isinstance(rm, Hashable) else CallableRetriever(rm)
+
+
+@lru_cache(maxsize=256)
+def _wrapped(function: Callable[..., Any]) -> CallableRetriever:
+    """One retriever a function, so that it has one memory and one flight."""
+    return CallableRetriever(function)
 
 
 def checked_k(k: Any) -> int:

@@ -57,9 +57,7 @@ class ChromadbRM(VectorStore):
         folder = self._folder
         if folder is None or not (folder / "chroma.sqlite3").is_file():
             raise ConfigurationError(f"there is no Chroma database in the folder {folder}")
-        return chromadb.PersistentClient(
-            str(folder), settings=chromadb.Settings(anonymized_telemetry=False, is_persistent=True)
-        )
+        return chromadb.PersistentClient(str(folder))
 
     def _asked(self, client: Any, query: str, vector: list[float] | None, k: int) -> Passages:
         collection = self._opened(client)

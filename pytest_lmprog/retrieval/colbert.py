@@ -46,7 +46,9 @@ class ColBERTv2(Retriever):
         num_retries: int = 3,
     ) -> None:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            raise ConfigurationError(f"a ColBERTv2 server has an address like http://host:port/path, not {url!r}")
+            raise ConfigurationError(
+                f"a ColBERTv2 server has an address like http://host:port/path, not {url!r}"
+            )
         self.url = f"{url}:{port}" if port else url
         self.post_requests = post_requests
         self._name, self._timeout = name, timeout

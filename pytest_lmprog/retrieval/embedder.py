@@ -11,6 +11,8 @@ from typing import Any
 
 from pytest_lmprog.canonical import plain
 from pytest_lmprog.errors import CanonicalError, ConfigurationError, LMResponseError, UsageError
+from pytest_lmprog.lm.calling import Caller, note_call
+from pytest_lmprog.lm.calls import CallRequest, CallResult
 from pytest_lmprog.lm.limiter import DEFAULT_IN_FLIGHT, Limiter
 from pytest_lmprog.lm.litellm_errors import Asked, translated
 from pytest_lmprog.lm.options import endpoint_of, sort_options
@@ -64,8 +66,6 @@ class Embedder:
         self.batch_size = batch_size
         self._options = options
         if isinstance(model, str):
-            from pytest_lmprog.lm.calling import Caller
-
             target = _Target(model, api_base, api_key, timeout, num_retries, endpoint, options)
             self._target: _Target | None = target
             self._caller = Caller(lambda: target.identity, MemoryStore(), caching)
@@ -120,8 +120,6 @@ class Embedder:
         return new
 
     def _batch(self, texts: list[str]) -> Vectors:
-        from pytest_lmprog.lm.calls import CallRequest, CallResult
-
         target = self._target
         if target is None:
             assert callable(self.model)
@@ -129,7 +127,9 @@ class Embedder:
         arguments = {"model": target.model, "texts": texts, **target.params}
         request = CallRequest("embed", arguments)
         found = self._caller.call(request, lambda: CallResult(packed(target.ask(texts))))
-        return unpacked(found.value, self.name)
+        vectors = unpacked(found.value, self.name)
+        note_call("embed", request, [list(vector) for vector in vectors], found)
+        return vectors
 
     def __repr__(self) -> str:
         return f"Embedder({self.name!r})"

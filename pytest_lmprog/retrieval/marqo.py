@@ -8,7 +8,7 @@ from typing import Any
 from pytest_lmprog.canonical import plain
 from pytest_lmprog.errors import LMResponseError, MissingExtraError
 from pytest_lmprog.lm.options import endpoint_of
-from pytest_lmprog.retrieval.passages import Passages
+from pytest_lmprog.retrieval.passages import Passage, Passages
 from pytest_lmprog.retrieval.stores import VectorStore, found_passage
 
 __all__ = ["MarqoRM"]
@@ -65,11 +65,13 @@ class MarqoRM(VectorStore):
         return marqo.Client(url=self._where)
 
     def _asked(self, client: Any, query: str, vector: list[float] | None, k: int) -> Passages:
+        del vector
         found = client.index(self.collection).search(q=query, limit=k, **self._options)
         hits = found.get("hits") if isinstance(found, Mapping) else None
         if not isinstance(hits, list) or not all(isinstance(hit, Mapping) for hit in hits):
             raise LMResponseError("Marqo sent an answer without a list 'hits'")
-        return Passages(
-            found_passage(hit.get(self._field), self._field, "Marqo", score=hit.get("_score"), id=hit.get("_id"))
-            for hit in hits
-        )
+        return Passages(map(self._passage, hits))
+
+    def _passage(self, hit: Mapping[str, Any]) -> Passage:
+        text, score = hit.get(self._field), hit.get("_score")
+        return found_passage(text, self._field, self.store, score=score, id=hit.get("_id"))

@@ -135,14 +135,16 @@ def had_or_raised(error: BaseException, who: str, *, timeout: float | None = Non
         return ours
     status = next((s for s in map(_status, chain) if s is not None), None)
     detail = next((str(e) for e in reversed(chain) if str(e).strip()), type(error).__name__)
-    if status is not None:
+    lost = any(_named(e, "communication", "timeout") for e in chain)  # Marqo's are 500s of their own
+    if status is not None and not lost:
         return of_status(status, str(error) or detail, who)
     if any(_named(e, "timeout", "deadline") for e in chain):
         within = f" within {timeout:g} s" if timeout else ""
         return LMTimeoutError(f"{who} gave no answer{within}", hint="a larger timeout= waits longer")
     if any(isinstance(e, OSError) or _named(e, "connect", "network", "communication") for e in chain):
         return LMConnectionError(f"{who}: no connection: {_short(detail)}", hint="is the server up?")
-    if any(isinstance(e, ValueError) for e in chain):
+    unread = (ValueError, TypeError, LookupError, AttributeError)  # clients take an answer as it should be
+    if any(isinstance(e, unread) and "keyword argument" not in str(e) for e in chain):
         return LMResponseError(f"{who} sent an answer that cannot be read: {_short(detail)}")
     return LMRequestError(f"{who} cannot be asked this: {_short(detail)}", status=None)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_lmprog.errors import ConfigurationError, LMAuthError, MissingExtraError
+from pytest_lmprog.errors import ConfigurationError, MissingExtraError
 from pytest_lmprog.lm.options import endpoint_of
 from pytest_lmprog.retrieval.embedder import Embedder
-from pytest_lmprog.retrieval.passages import Passages
+from pytest_lmprog.retrieval.passages import Passage, Passages
 from pytest_lmprog.retrieval.stores import VectorStore, found_passage
 
 __all__ = ["PineconeRM"]
@@ -67,9 +67,7 @@ class PineconeRM(VectorStore):
             )
         if embedder is None:
             embedder = _openai(openai_embed_model, openai_api_key, openai_org)
-        super().__init__(
-            pinecone_index_name, k=k, embedder=embedder, client=client, num_retries=num_retries
-        )
+        super().__init__(pinecone_index_name, k=k, embedder=embedder, client=client, num_retries=num_retries)
         self._key, self._host, self._timeout = pinecone_api_key, host, timeout
         self._namespace, self._filter, self._field = namespace, filter, text_field
 
@@ -95,6 +93,7 @@ class PineconeRM(VectorStore):
         return client.index(self.collection)
 
     def _asked(self, client: Any, query: str, vector: list[float] | None, k: int) -> Passages:
+        del query
         found = client.query(
             vector=vector,
             top_k=k,
@@ -102,12 +101,11 @@ class PineconeRM(VectorStore):
             filter=self._filter,
             include_metadata=True,
         )
-        return Passages(
-            found_passage(
-                (match.metadata or {}).get(self._field), self._field, "Pinecone", score=match.score, id=match.id
-            )
-            for match in sorted(found.matches, key=lambda match: -match.score)
-        )
+        return Passages(map(self._passage, sorted(found.matches, key=lambda match: -match.score)))
+
+    def _passage(self, match: Any) -> Passage:
+        text = (match.metadata or {}).get(self._field)
+        return found_passage(text, self._field, self.store, score=match.score, id=match.id)
 
 
 def _openai(model: str | None, key: str | None, organization: str | None) -> Embedder:
@@ -116,5 +114,5 @@ def _openai(model: str | None, key: str | None, organization: str | None) -> Emb
             "PineconeRM needs the embedder that the index was filled with",
             hint='PineconeRM(..., embedder=lmp.Embedder("openai/text-embedding-3-small"))',
         )
-    extra = {} if organization is None else {"organization": organization}
+    extra: dict[str, Any] = {} if organization is None else {"organization": organization}
     return Embedder(f"openai/{model.removeprefix('openai/')}", api_key=key, **extra)

@@ -71,6 +71,7 @@ class QdrantRM(VectorStore):
         return QdrantClient(path=where)
 
     def _asked(self, client: Any, query: str, vector: list[float] | None, k: int) -> Passages:
+        del query
         if not client.collection_exists(self.collection):
             raise self._unknown([c.name for c in client.get_collections().collections])
         found = client.query_points(

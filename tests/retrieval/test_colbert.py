@@ -94,9 +94,9 @@ def test_what_is_no_answer_is_an_error_that_is_not_scored(response, error, messa
 
 
 def test_a_server_that_hangs_is_left_after_the_time_out():
-    with LocalServer(lambda asked: Response({"topk": []}, hang=20)) as server:
-        with pytest.raises(LMTimeoutError, match=r"no answer within 0\.1 s"):
-            quick(server.url, timeout=0.1)("q")
+    late = LocalServer(lambda asked: Response({"topk": []}, hang=20))
+    with late as server, pytest.raises(LMTimeoutError, match=r"no answer within 0\.1 s"):
+        quick(server.url, timeout=0.1)("q")
 
 
 def test_a_refused_connection():

@@ -11,15 +11,24 @@ from tests.support.http import LocalServer, Response
 pytest.importorskip("marqo")
 
 HITS = [
-    {"document": f"Passage {i}", "_id": f"doc{i}", "_score": 0.9 - i / 10, "_highlights": [{}]} for i in range(4)
+    {"document": f"Passage {i}", "_id": f"doc{i}", "_score": 0.9 - i / 10, "_highlights": [{}]}
+    for i in range(4)
 ]
 
 
 def marqo(asked):
     """Answer ``POST /indexes/NAME/search`` as Marqo documents it."""
+    if asked.path == "/":
+        return {"message": "Welcome to Marqo", "version": "2.23.1"}
     assert (asked.method, asked.path) == ("POST", "/indexes/my-index/search")
     limit = asked.body["limit"]
-    return {"hits": HITS[:limit], "query": asked.body["q"], "limit": limit, "offset": 0, "processingTimeMs": 9}
+    return {
+        "hits": HITS[:limit],
+        "query": asked.body["q"],
+        "limit": limit,
+        "offset": 0,
+        "processingTimeMs": 9,
+    }
 
 
 def test_a_search():
@@ -29,7 +38,7 @@ def test_a_search():
     assert found.passages == ["Passage 0", "Passage 1"]
     assert found.ids == ["doc0", "doc1"]
     assert found.scores == [0.9, 0.8]
-    sent = server.asked[0].body
+    sent = next(asked.body for asked in server.asked if asked.method == "POST")
     assert (sent["q"], sent["filter"], sent["searchMethod"]) == ("what is it", "lang:en", "LEXICAL")
     assert rm.identity() == {
         "collection": "my-index",
@@ -62,5 +71,7 @@ def test_a_client_of_ones_own():
     ],
 )
 def test_what_is_no_answer(response, error, message):
-    with LocalServer(lambda asked: response) as server, pytest.raises(error, match=message):
+    version = {"message": "Welcome to Marqo", "version": "2.23.1"}
+    answer = lambda asked: version if asked.path == "/" else response  # noqa: E731
+    with LocalServer(answer) as server, pytest.raises(error, match=message):
         MarqoRM("my-index", server.url, num_retries=0)("q", k=1)

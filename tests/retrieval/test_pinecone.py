@@ -77,10 +77,18 @@ def test_the_index_is_looked_up_by_name_where_its_address_is_not_given(monkeypat
     ("response", "error", "message"),
     [
         (Response({"code": 16, "message": "Invalid API key", "details": []}, 401), LMAuthError, "401"),
-        (Response({"code": 3, "message": "bad dimension", "details": []}, 400), LMRequestError, "bad dimension"),
+        (
+            Response({"code": 3, "message": "bad dimension", "details": []}, 400),
+            LMRequestError,
+            "bad dimension",
+        ),
         (Response({"code": 13, "message": "oops", "details": []}, 500), LMServerError, "500"),
         (Response(b"<html>"), LMResponseError, "Pinecone"),
-        (Response({"matches": [{"id": "a", "score": 1.0}]}), LMResponseError, "without text in its field 'text'"),
+        (
+            Response({"matches": [{"id": "a", "score": 1.0}]}),
+            LMResponseError,
+            "without text in its field 'text'",
+        ),
         (Response(drop=True), LMConnectionError, "no connection"),
     ],
 )
@@ -91,7 +99,9 @@ def test_what_is_no_answer(response, error, message):
 
 
 def test_an_index_that_is_not_there(monkeypatch):
-    gone = Response({"error": {"code": "NOT_FOUND", "message": "Resource letters not found"}, "status": 404}, 404)
+    gone = Response(
+        {"error": {"code": "NOT_FOUND", "message": "Resource letters not found"}, "status": 404}, 404
+    )
     with LocalServer(lambda asked: gone) as server:
         monkeypatch.setenv("PINECONE_CONTROLLER_HOST", server.url)
         with pytest.raises(LMRequestError, match="not found"):

@@ -46,7 +46,9 @@ def test_a_store_in_a_folder(tmp_path):
 
 def test_another_field():
     client = filled(qdrant_client.QdrantClient(":memory:"), field="body")
-    assert QdrantRM("letters", client, document_field="body", vectorizer=letters)("z", k=1).passages == ["zzzz"]
+    assert QdrantRM("letters", client, document_field="body", vectorizer=letters)("z", k=1).passages == [
+        "zzzz"
+    ]
     with pytest.raises(LMResponseError, match="a record without text in its field 'document'"):
         QdrantRM("letters", client, vectorizer=letters)("z")
 
@@ -71,7 +73,10 @@ def test_a_server_that_is_not_there():
 
 def test_constructing_opens_nothing(tmp_path):
     rm = QdrantRM("letters", str(tmp_path / "none"), vectorizer=letters)
-    assert rm.identity() == {"collection": "letters", "embedder": {"model": "tests.retrieval.vectors.letters"}}
+    assert rm.identity() == {
+        "collection": "letters",
+        "embedder": {"model": "tests.retrieval.vectors.letters"},
+    }
     with pytest.raises(ConfigurationError, match="there is no Qdrant store in the folder"):
         rm("z")
     assert not (tmp_path / "none").exists()
