@@ -56,14 +56,13 @@ def test_a_query():
 def test_the_index_is_looked_up_by_name_where_its_address_is_not_given(monkeypatch):
     def both(asked):
         if asked.path == "/indexes/letters":
+            field = {"type": "dense_vector", "dimension": 5, "metric": "dotproduct"}
             return {
                 "name": "letters",
-                "dimension": 5,
-                "metric": "dotproduct",
                 "host": server.url,
-                "spec": {"serverless": {"cloud": "aws", "region": "us-east-1"}},
+                "schema": {"fields": {"values": field}},
+                "deployment": {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"},
                 "status": {"ready": True, "state": "Ready"},
-                "vector_type": "dense",
                 "deletion_protection": "disabled",
             }
         return pinecone(asked)
