@@ -180,12 +180,20 @@ class _Target:
                     model=self.model,
                     input=texts,
                     timeout=self.timeout,
-                    max_retries=0,
+                    max_retries=_Never(0),
                     caching=False,
                 )
             except Exception as error:  # noqa: BLE001 - litellm raises its own, openai's, httpx' and builtins
                 raise translated(error, asked) from None
         return _vectors_of(answer, len(texts), asked.who)
+
+
+class _Never(int):
+    """0 that is true: of a false ``max_retries`` litellm's embedding makes its own default. Asking again is
+    ours."""
+
+    def __bool__(self) -> bool:
+        return True
 
 
 def _vectors_of(answer: Any, count: int, who: str) -> Vectors:
