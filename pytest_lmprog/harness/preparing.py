@@ -76,13 +76,13 @@ def as_tested(session: Session, prepared: Prepared, snapshot: Snapshot) -> Prepa
     ``--lm-update`` takes the prompts of a unit without teleprompter from its code, where that changed."""
     from pytest_lmprog.snapshots.fingerprint import describe
 
-    changes = _changes(session, prepared, snapshot)
+    changes, unchecked = _changes(session, prepared, snapshot)
     updating = session.settings.update
     if updating and snapshot.header.teleprompter is None and any(c.part in _CODE for c in changes):
         return prepared
     stale = () if updating else tuple(describe(changes))
     program = restored(snapshot, prepared.written, session.shown(prepared.unit.snapshot))
-    notes = (*prepared.notes, *(() if updating else _edits(snapshot, program)))
+    notes = (*prepared.notes, *unchecked, *(() if updating else _edits(snapshot, program)))
     return replace(prepared, program=program, stale=stale, notes=notes)
 
 
@@ -98,11 +98,17 @@ def _edits(snapshot: Snapshot, program: Module) -> tuple[str, ...]:
 _CODE = ("program", "signatures")
 
 
-def _changes(session: Session, prepared: Prepared, snapshot: Snapshot) -> list[Change]:
+def _changes(
+    session: Session, prepared: Prepared, snapshot: Snapshot
+) -> tuple[list[Change], tuple[str, ...]]:
+    """Return what changed, and a note of the data that cannot be checked for changes."""
+    from pytest_lmprog.snapshots.behind import untold
     from pytest_lmprog.snapshots.fingerprint import compare
 
     now = fingerprint_of(session, prepared.unit, prepared.written, prepared.lm)
-    return compare(snapshot.fingerprint, now)
+    names = untold(item for part in now.values() for item in part.items())
+    note = (f"unchecked: {', '.join(names)} (no fingerprint)",) if names else ()
+    return compare(snapshot.fingerprint, now), note
 
 
 def fingerprint_of(session: Session, unit: Unit, written: Module, lm: LanguageModel) -> Fingerprint:

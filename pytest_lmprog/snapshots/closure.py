@@ -15,6 +15,7 @@ from typing import Any
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.programs import Module
+from pytest_lmprog.snapshots.behind import DATA, data_digest, is_recorded
 from pytest_lmprog.snapshots.code_walk import Chain, free_chains, inner_imports, node_digest
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
 from pytest_lmprog.snapshots.module_facts import module_facts
@@ -66,6 +67,7 @@ class Closure:
             self._add_scalar(label, value)
             return
         self._met[id(value)] = value  # held, so that its id cannot be another's
+        self.add_data(label, value)
         if isinstance(value, FunctionType):
             self.add_function(value)
         elif isinstance(value, type):
@@ -82,6 +84,12 @@ class Closure:
     def pass_over(self, value: Any) -> None:
         """Leave out an object that is noted elsewhere."""
         self._met[id(value)] = value
+
+    def add_data(self, label: str, value: Any) -> None:
+        """Take in the data behind a recorded function, and behind anything that tells its ``fingerprint()``."""
+        digest = data_digest(value)
+        if digest is not None:
+            self.items[label + DATA] = digest
 
     def _add_scalar(self, label: str, value: str | int | float | bool) -> None:
         # A digest of a secret or of this machine's paths has no place in a file that is committed.
@@ -106,6 +114,14 @@ class Closure:
             self.add_attributes(label, value, depth)
         elif isinstance(value, Module):
             self.items[label] = short(module_facts(value))
+        elif type(value).__module__.partition(".")[0] == "pytest_lmprog":
+            self.add_held(label, value, depth)
+
+    def add_held(self, label: str, value: Any, depth: int = 0) -> None:
+        """Take in the code that an object of this package holds: its tools, its retriever."""
+        for name, item in getattr(value, "__dict__", {}).items():
+            if not isinstance(item, str | int | float | bool | type | Module):
+                self.add(f"{label}.{name}", item, depth + 1)
 
     def add_attributes(self, label: str, value: Any, depth: int = 0) -> None:
         """Take in what an instance's attributes hold."""
@@ -141,6 +157,8 @@ class Closure:
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             self.add(function.__qualname__, wrapped)
+            if is_recorded(function):
+                return
         module = sys.modules.get(function.__module__ or "")
         if module is None or not self._owns(function, module):
             return
@@ -247,6 +265,7 @@ class Closure:
             return self._add_starred(module, tree, name)
         if (module.__name__, name) not in self._seen:
             self._seen.add((module.__name__, name))
+            self.add_data(_name(module, name), self._sources.value(module, name))
             self._add_statements(module, name, statements)
         return True
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from pytest_lmprog.programs import Module
+from pytest_lmprog.programs import Module, Predict
 from pytest_lmprog.snapshots.closure import Closure
 from pytest_lmprog.snapshots.code_walk import SETUP, node_digest, without_marks
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
@@ -85,6 +85,9 @@ def program_closure(
         label = path or "self"
         if is_ours(module):
             closure.items[f"{type(module).__name__} {label}"] = short(settings_of(module))
+            closure.add_data(label, module)
+            if not isinstance(module, Predict):
+                closure.add_held(label, module)
         else:
             closure.add_attributes(label, module)
     return closure
