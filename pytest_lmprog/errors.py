@@ -10,7 +10,8 @@ LmprogError
 ├── AnswerError                 the program failed although the LM answered: scored as a failure
 │   ├── AssertionFailed         lmp.Assert does not hold, its retries used up
 │   ├── ParseError              the answer does not fit the signature (carries the answer)
-│   └── InputError              a predictor was given a value that does not fit its input field
+│   ├── InputError              a predictor was given a value that does not fit its input field
+│   └── CodeError               generated code failed each time that it was written (carries the code)
 ├── LMError                     no answer was had: never scored
 │   ├── LMConnectionError       unreachable, or the connection broke
 │   ├── LMTimeoutError          no answer in time
@@ -46,6 +47,7 @@ __all__ = [
     "CacheError",
     "CallLimitError",
     "CanonicalError",
+    "CodeError",
     "CompileError",
     "ConfigurationError",
     "DataError",
@@ -166,6 +168,15 @@ class AssertionFailed(AnswerError, AssertionError):
 
 class InputError(AnswerError, ValueError):
     """A predictor was given a value that does not fit its input field."""
+
+
+class CodeError(AnswerError):
+    """The code that the LM wrote failed each time. ``code`` is what it wrote last, ``reason`` why it failed."""
+
+    def __init__(self, message: str, *, code: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
 
 
 def _excerpt(text: str, limit: int = 600) -> str:
