@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.context import settings as settings
     from pytest_lmprog.programs.example import Example as Example
     from pytest_lmprog.programs.example import Prediction as Prediction
+    from pytest_lmprog.programs.interpreter import PythonInterpreter as PythonInterpreter
     from pytest_lmprog.programs.module import Module as Module
     from pytest_lmprog.programs.predict import ChainOfThought as ChainOfThought
     from pytest_lmprog.programs.predict import Predict as Predict
+    from pytest_lmprog.programs.program_of_thought import ProgramOfThought as ProgramOfThought
+    from pytest_lmprog.programs.react import ReAct as ReAct
     from pytest_lmprog.programs.recorded import recorded as recorded
     from pytest_lmprog.programs.retrieve import Retrieve as Retrieve
     from pytest_lmprog.retrieval import BM25 as BM25
@@ -81,6 +84,9 @@ else:
         "OutputField": "signatures",
         "Predict": "programs.predict",
         "Prediction": "programs.example",
+        "ProgramOfThought": "programs.program_of_thought",
+        "PythonInterpreter": "programs.interpreter",
+        "ReAct": "programs.react",
         "Retrieve": "programs.retrieve",
         "Score": "evaluation.scores",
         "ScriptedLM": "lm.scripted",
@@ -156,7 +162,10 @@ __all__ = [
     "PineconeRM",
     "Predict",
     "Prediction",
+    "ProgramOfThought",
+    "PythonInterpreter",
     "QdrantRM",
+    "ReAct",
     "Retrieve",
     "Score",
     "ScriptedLM",

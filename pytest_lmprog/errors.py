@@ -171,7 +171,7 @@ class InputError(AnswerError, ValueError):
 
 
 class CodeError(AnswerError):
-    """The code that the LM wrote failed each time. ``code`` is what it wrote last, ``reason`` why it failed."""
+    """The code that the LM wrote failed each time. ``code`` is the last one, ``reason`` why it failed."""
 
     def __init__(self, message: str, *, code: str = "", reason: str = "") -> None:
         super().__init__(message)

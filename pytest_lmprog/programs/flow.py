@@ -15,7 +15,7 @@ from pytest_lmprog.programs.module import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.waiting import finish
 
-__all__ = ["Asking", "Calling", "Flow", "Step", "finished", "awaited"]
+__all__ = ["Asking", "Calling", "Flow", "Step", "awaited", "finished"]
 
 
 @dataclass(frozen=True, slots=True)

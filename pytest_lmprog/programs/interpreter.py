@@ -1,4 +1,4 @@
-"""Generated Python code, run in a sandbox: another process without files, network, environment or much memory."""
+"""Generated Python code, run in a sandbox: a process without files, network, environment or much memory."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pytest_lmprog.programs.module import Module, finish
 from pytest_lmprog.programs.trace import PredictorCall, current_trace
 from pytest_lmprog.signatures import Field, Signature, ensure_signature
 
-__all__ = ["ChainOfThought", "Predict"]
+__all__ = ["ChainOfThought", "Predict", "inputs_by_name"]
 
 _Flow = Generator[LMRequest | Elsewhere, LMResponse, Prediction]
 
@@ -265,6 +265,13 @@ def _taken(
     if args:
         given = {**_positional(signature, args), **given}
     return given, config
+
+
+def inputs_by_name(
+    signature: type[Signature], args: tuple[Any, ...], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the inputs that a module with ``signature`` was called with, by name."""
+    return {**_positional(signature, args), **given} if args else dict(given)
 
 
 def _positional(signature: type[Signature], args: tuple[Any, ...]) -> dict[str, Any]:

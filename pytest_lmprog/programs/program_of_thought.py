@@ -72,7 +72,8 @@ class ProgramOfThought(Module):
         timeouts = 0
         for attempt in range(1, self.max_iters + 1):
             code = unfenced(written.generated_code or "")
-            done: CodeRun = yield Calling(self._run, {"code": code, "variables": self._variables(inputs)})
+            given = {"code": code, "variables": self._variables(inputs)}
+            done: CodeRun = yield Calling(self._run, {**given, "outputs": list(self.signature.output_fields)})
             if done.error is None:
                 found = {"final_generated_code": code, "code_output": done.output}
                 answer: Prediction = yield Asking(self.generate_output, {**inputs, **found})
@@ -95,14 +96,12 @@ class ProgramOfThought(Module):
 
     @property
     def _run(self) -> Any:
-        return recorded(_running(self.interpreter, tuple(self.signature.output_fields)), name="python", files=())
+        interpreter = self.interpreter
 
+        def python(code: str, variables: dict[str, Any], outputs: list[str]) -> CodeRun:
+            return interpreter.run(code, variables, outputs)
 
-def _running(interpreter: PythonInterpreter, results: tuple[str, ...]) -> Any:
-    def python(code: str, variables: dict[str, Any]) -> CodeRun:
-        return interpreter.run(code, variables, results)
-
-    return python
+        return recorded(python, name="python", files=())
 
 
 def _named(fields: Mapping[str, Field]) -> str:
@@ -116,8 +115,8 @@ def _code_field(role: str, name: str, desc: str) -> Field:
 def _coding(signature: type[Signature], opening: str) -> str:
     answer = ", ".join(f'"{name}": ...' for name in signature.output_fields)
     return (
-        f"{signature.instructions}\n\n{opening} The inputs ({_named(signature.input_fields)}) are variables of"
-        f" the code. The code ends with the call final_answer({{{answer}}}), which gives the outputs"
+        f"{signature.instructions}\n\n{opening} The inputs ({_named(signature.input_fields)}) are variables"
+        f" of the code. The code ends with the call final_answer({{{answer}}}), which gives the outputs"
         f" ({_named(signature.output_fields)}). Only modules of Python's standard library such as math, re,"
         " json, datetime and itertools can be imported; there are no files and no network."
     )

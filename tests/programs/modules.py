@@ -96,6 +96,19 @@ class _Awaiting(lmp.Module):
         return await self.ask.acall(question=question)
 
 
+def lookup(city: str, unit: str = "km") -> str:
+    """Look a city up."""
+    return f"{city} is a city ({unit})"
+
+
+def coding(request: LMRequest) -> Mapping[str, Any]:
+    """Echo, but for the code, which is to run."""
+    said = dict(echo(request))
+    if "generated_code" in said:
+        said["generated_code"] = f"final_answer({{'answer': {said['generated_code']!r} + question}})"
+    return said
+
+
 _Q = {"question": "What is the capital of France?"}
 
 CASES: list[Case] = [
@@ -104,5 +117,18 @@ CASES: list[Case] = [
     Case("ChainOfThought", lambda: lmp.ChainOfThought("question -> answer"), _Q, ("self",)),
     Case("Module", _Composed, _Q, ("hops[0]", "hops[1]")),
     Case("Retrieve", _Retrieving, _Q, ("answer",)),
+    Case(
+        "ReAct",
+        lambda: lmp.ReAct("question -> answer", tools=[lookup], max_iters=3),
+        _Q,
+        ("react", "extract"),
+    ),
+    Case(
+        "ProgramOfThought",
+        lambda: lmp.ProgramOfThought("question -> answer"),
+        _Q,
+        ("code_generate", "code_regenerate", "generate_output"),
+        coding,
+    ),
     Case("Module-async", _Awaiting, _Q, ("ask",)),
 ]
