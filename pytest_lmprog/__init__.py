@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.context import settings as settings
     from pytest_lmprog.programs.example import Example as Example
     from pytest_lmprog.programs.example import Prediction as Prediction
+    from pytest_lmprog.programs.function import program as program
     from pytest_lmprog.programs.interpreter import PythonInterpreter as PythonInterpreter
     from pytest_lmprog.programs.module import Module as Module
     from pytest_lmprog.programs.predict import ChainOfThought as ChainOfThought
@@ -104,6 +105,7 @@ else:
         "configure": "programs.context",
         "context": "programs.context",
         "load": "snapshots.restore",
+        "program": "programs.function",
         "recorded": "programs.recorded",
         "settings": "programs.context",
         "MarqoRM": "retrieval",
@@ -179,6 +181,7 @@ __all__ = [
     "configure",
     "context",
     "load",
+    "program",
     "recorded",
     "settings",
 ]

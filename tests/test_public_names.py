@@ -60,6 +60,7 @@ NAMES = [
     "configure",
     "context",
     "load",
+    "program",
     "recorded",
     "settings",
 ]

@@ -42,6 +42,10 @@ _NAMES = tuple(f.name for f in fields(Settings))
 _overrides: ContextVar[Settings | None] = ContextVar("lmprog_settings", default=None)
 
 
+stand_ins: ContextVar[Mapping[int, Any] | None] = ContextVar("lmprog_stand_ins", default=None)
+"""While a function's program runs: by the id of a predictor that the function uses, the one that answers."""
+
+
 class _Default:
     settings = Settings()
 

@@ -12,7 +12,7 @@ from pytest_lmprog.adapters.correcting import is_constrained
 from pytest_lmprog.errors import InputError, LMRequestError, ParseError, UsageError
 from pytest_lmprog.lm.types import LanguageModel, LMRequest, LMResponse
 from pytest_lmprog.programs.backtracking import Visit, current_frame, revisited
-from pytest_lmprog.programs.context import current, required_lm
+from pytest_lmprog.programs.context import current, required_lm, stand_ins
 from pytest_lmprog.programs.example import Example, Prediction
 from pytest_lmprog.programs.module import Module, finish
 from pytest_lmprog.programs.trace import PredictorCall, current_trace
@@ -103,6 +103,9 @@ class Predict(Module):
 
         Raises UsageError for missing or unknown inputs, InputError for an input that does not fit its
         field, ParseError for an answer that does not fit, and whatever the LM raises."""
+        standing = stand_ins.get()
+        if standing is not None:
+            self = standing.get(id(self), self)
         lm = required_lm(self.lm)
         flow = self._steps(lm, args, inputs)
         step = _sent(flow, None)
@@ -120,6 +123,9 @@ class Predict(Module):
 
     async def aforward(self, /, *args: Any, **inputs: Any) -> Prediction:
         """The same, awaiting the LM."""
+        standing = stand_ins.get()
+        if standing is not None:
+            self = standing.get(id(self), self)
         lm = required_lm(self.lm)
         flow = self._steps(lm, args, inputs)
         step = _sent(flow, None)

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.module import Module
     from pytest_lmprog.programs.predict import Predict
 
-__all__ = ["attributes", "children", "copied_program", "predictors_named", "walk"]
+__all__ = ["attributes", "children", "copied_program", "holds_module", "predictors_named", "walk"]
 
 
 def attributes(module: Module) -> Iterator[tuple[str, Any]]:
     """Yield (name, value) of the instance attributes in the order of assignment, slots first."""
+    settle = getattr(type(module), "settle_parts", None)  # a function's program looks for its parts late
+    if settle is not None:
+        settle(module)
     for cls in reversed(type(module).__mro__):
         slots = vars(cls).get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
@@ -102,7 +105,7 @@ class _Copier:
             return self._memo[id(value)]
         if isinstance(value, Module):
             return self._module(value)
-        if isinstance(value, _CONTAINERS) and _holds_module(value):
+        if isinstance(value, _CONTAINERS) and holds_module(value):
             return self._container(value)
         if isinstance(value, MethodType) and id(value.__self__) in self._paths:
             return MethodType(value.__func__, self.copied(value.__self__))
@@ -156,7 +159,8 @@ def _tuple_like(value: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
     return new
 
 
-def _holds_module(value: Any) -> bool:
+def holds_module(value: Any) -> bool:
+    """Whether a list, tuple or dict holds a module, or one that does."""
     found: list[tuple[str, Module]] = []
     _collect("", value, found, set())
     return bool(found)

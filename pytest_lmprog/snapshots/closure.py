@@ -86,7 +86,7 @@ class Closure:
         self._met[id(value)] = value
 
     def add_data(self, label: str, value: Any) -> None:
-        """Take in the data behind a recorded function, and behind anything that tells its ``fingerprint()``."""
+        """Take in the data behind a recorded function or anything that tells its ``fingerprint()``."""
         digest = data_digest(value)
         if digest is not None:
             self.items[label + DATA] = digest
@@ -133,6 +133,10 @@ class Closure:
         for base in cls.__mro__:
             module = sys.modules.get(base.__module__)
             if module is None or not self._is_project(base):
+                continue
+            function = getattr(vars(base).get("__wrapped__"), "__func__", None)
+            if isinstance(function, FunctionType):  # a function made a program
+                self.add_function(function)
                 continue
             top = base.__qualname__.partition(".")[0]
             if "<" in base.__qualname__ or not self.add_top_level(module, top):
