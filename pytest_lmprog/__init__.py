@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.lm.scripted import ScriptedLM as ScriptedLM
     from pytest_lmprog.programs.assertions import Assert as Assert
     from pytest_lmprog.programs.assertions import Suggest as Suggest
+    from pytest_lmprog.programs.best_of_n import BestOfN as BestOfN
     from pytest_lmprog.programs.context import configure as configure
     from pytest_lmprog.programs.context import context as context
     from pytest_lmprog.programs.context import settings as settings
@@ -31,12 +32,17 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.example import Prediction as Prediction
     from pytest_lmprog.programs.function import program as program
     from pytest_lmprog.programs.interpreter import PythonInterpreter as PythonInterpreter
+    from pytest_lmprog.programs.knn import KNN as KNN
+    from pytest_lmprog.programs.majority import majority as majority
     from pytest_lmprog.programs.module import Module as Module
+    from pytest_lmprog.programs.multi_chain import MultiChainComparison as MultiChainComparison
+    from pytest_lmprog.programs.parallel import Parallel as Parallel
     from pytest_lmprog.programs.predict import ChainOfThought as ChainOfThought
     from pytest_lmprog.programs.predict import Predict as Predict
     from pytest_lmprog.programs.program_of_thought import ProgramOfThought as ProgramOfThought
     from pytest_lmprog.programs.react import ReAct as ReAct
     from pytest_lmprog.programs.recorded import recorded as recorded
+    from pytest_lmprog.programs.refine import Refine as Refine
     from pytest_lmprog.programs.retrieve import Retrieve as Retrieve
     from pytest_lmprog.retrieval import BM25 as BM25
     from pytest_lmprog.retrieval import ChromadbRM as ChromadbRM
@@ -101,6 +107,12 @@ else:
         "ToolCalls": "signatures.values.tool_calls",
         "TwoStepAdapter": "adapters.two_step",
         "XMLAdapter": "adapters.xml",
+        "MultiChainComparison": "programs.multi_chain",
+        "BestOfN": "programs.best_of_n",
+        "Refine": "programs.refine",
+        "Parallel": "programs.parallel",
+        "KNN": "programs.knn",
+        "majority": "programs.majority",
         "compare": "evaluation.comparison",
         "configure": "programs.context",
         "context": "programs.context",
@@ -135,10 +147,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BM25",
+    "KNN",
     "LM",
     "Assert",
     "AssertionFailed",
     "Audio",
+    "BestOfN",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
@@ -160,7 +174,9 @@ __all__ = [
     "LabeledFewShot",
     "MarqoRM",
     "Module",
+    "MultiChainComparison",
     "OutputField",
+    "Parallel",
     "PineconeRM",
     "Predict",
     "Prediction",
@@ -168,6 +184,7 @@ __all__ = [
     "PythonInterpreter",
     "QdrantRM",
     "ReAct",
+    "Refine",
     "Retrieve",
     "Score",
     "ScriptedLM",
@@ -181,6 +198,7 @@ __all__ = [
     "configure",
     "context",
     "load",
+    "majority",
     "program",
     "recorded",
     "settings",

@@ -137,7 +137,11 @@ def _name(frame: Frame, visit: Visit) -> str:
     trace = current_trace()
     if trace is not None and id(visit.predictor) in trace.names:
         return trace.names[id(visit.predictor)]
-    while frame.parent is not None:
-        frame = frame.parent
-    named: dict[int, str] = {id(p): name for name, p in frame.module.named_predictors()}
-    return named.get(id(visit.predictor), type(visit.predictor).__name__)
+    frames = [frame]
+    while frames[-1].parent is not None:
+        frames.append(frames[-1].parent)
+    for outer in reversed(frames):
+        for name, predictor in outer.module.named_predictors() if outer.module is not None else ():
+            if predictor is visit.predictor:
+                return name
+    return type(visit.predictor).__name__

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.predict import Predict
     from pytest_lmprog.programs.trace import PredictorCall, UnmetSuggestion
 
-__all__ = ["Backtrack", "Frame", "Visit", "arun", "current_frame", "revisited", "run"]
+__all__ = ["Backtrack", "Frame", "Visit", "arun", "branched", "current_frame", "revisited", "run"]
 
 Request = LMRequest | Elsewhere
 Flow = Generator[Request, LMResponse, "Prediction"]
@@ -88,18 +89,20 @@ class Frame:
 
     Parameters
     ----------
-    module: the module that runs.
+    module: the module that runs, or None for a part that runs outside of any.
     parent: the frame of the module that called it, or None.
     past: calls of earlier passes, answered from here where they are made again.
     refused: the one among them that is to be asked anew.
     asked: an entry a request that was put to the LM, in all passes.
+
+    ``hints`` is advice by the id of a predictor: its calls show it (see ``Refine``).
     """
 
-    __slots__ = ("_lock", "asked", "module", "parent", "past", "refused", "unmet", "visits")
+    __slots__ = ("_lock", "asked", "hints", "module", "parent", "past", "refused", "unmet", "visits")
 
     def __init__(
         self,
-        module: Module,
+        module: Module | None,
         parent: Frame | None,
         past: list[Visit] | None = None,
         refused: Visit | None = None,
@@ -112,6 +115,7 @@ class Frame:
         self.asked: list[None] = [] if asked is None else asked
         self.visits: list[Visit] = []
         self.unmet: list[UnmetSuggestion] = []
+        self.hints: Mapping[int, str] | None = None
         self._lock = None if past is None else Lock()
 
     def again(self, back: Backtrack) -> Frame:
@@ -135,6 +139,24 @@ class Frame:
     def is_refused(self, visit: Visit) -> bool:
         """Whether ``visit`` is to be asked anew, in this frame's pass or in one around it."""
         return visit is self.refused or (self.parent is not None and self.parent.is_refused(visit))
+
+    def hint(self, predictor: Predict) -> str | None:
+        """Return the advice to ``predictor``, here or around."""
+        frame: Frame | None = self
+        while frame is not None:
+            if frame.hints is not None and id(predictor) in frame.hints:
+                return frame.hints[id(predictor)]
+            frame = frame.parent
+        return None
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Note calls within the block in this frame."""
+        token = _frame.set(self)
+        try:
+            yield
+        finally:
+            _frame.reset(token)
 
     def last(self, accepts: Callable[[Predict], bool]) -> Visit | None:
         """Return the last finished call of a predictor that ``accepts``."""
@@ -175,6 +197,13 @@ _frame: ContextVar[Frame | None] = ContextVar("lmprog_frame", default=None)
 def current_frame() -> Frame | None:
     """Return the frame of the module that runs, or None."""
     return _frame.get()
+
+
+def branched() -> Frame:
+    """Return a frame for a part that runs beside others; ``close`` hands it to the frame that is current
+    now."""
+    outer = _frame.get()
+    return Frame(None if outer is None else outer.module, outer)
 
 
 def run(module: Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

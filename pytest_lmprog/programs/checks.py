@@ -30,11 +30,11 @@ def most_calls(module: Module) -> int:
     return _most(module, (), current().max_backtracks)
 
 
-def calls_as_written(module: Module) -> int | None:
+def calls_as_written(module: Module | None) -> int | None:
     """Return the most calls of one pass through ``forward``, or None where the module counts itself."""
     from pytest_lmprog.programs.module import Module as Base
 
-    if type(module).max_calls is not Base.max_calls:
+    if module is None or type(module).max_calls is not Base.max_calls:
         return None
     return _parts(module, (), own_limit(module, current().max_backtracks))
 
@@ -59,7 +59,7 @@ def _parts(module: Module, within: tuple[Module, ...], limit: int) -> int:
     return total
 
 
-def own_limit(module: Module, otherwise: int) -> int:
+def own_limit(module: Module | None, otherwise: int) -> int:
     """Return the module's ``max_backtracks``, or that of its surroundings."""
     own = getattr(module, "max_backtracks", None)
     if own is None:

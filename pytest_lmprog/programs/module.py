@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -69,6 +69,21 @@ class Module:
         import asyncio
 
         return await asyncio.to_thread(self.__call__, *args, **kwargs)
+
+    def batch(
+        self,
+        examples: Iterable[Any],
+        num_threads: int | None = None,
+        max_errors: int | None = None,
+        return_failed_examples: bool = False,
+        **more: Any,
+    ) -> Any:
+        """Run the program on many examples (or mappings of inputs), several at a time, and return the
+        results in their order. See ``Parallel`` for what the arguments mean."""
+        from pytest_lmprog.programs.parallel import Parallel
+
+        runs = Parallel(num_threads, max_errors, return_failed_examples=return_failed_examples, **more)
+        return runs([(self, example) for example in examples])
 
     def named_sub_modules(self) -> list[tuple[str, Module]]:
         """Return every module reachable through attributes, lists, tuples and dicts, with its path.

@@ -149,11 +149,17 @@ class Predict(Module):
         frame = current_frame()
         if frame is None:
             return self._flow(lm, self._signature, inputs, config)
-        return revisited(frame, self, partial(self._retried, lm, inputs, config))
+        signature, hint = self._signature, frame.hint(self)
+        if hint is not None:
+            from pytest_lmprog.programs.retry import hinted_signature
+
+            signature, inputs = hinted_signature(signature), {**inputs, "hint_": hint}
+        return revisited(frame, self, partial(self._retried, lm, signature, inputs, config))
 
     def _retried(
         self,
         lm: LanguageModel,
+        signature: type[Signature],
         inputs: dict[str, Any],
         config: Mapping[str, Any],
         visit: Visit,
@@ -161,11 +167,11 @@ class Predict(Module):
     ) -> _Flow:
         """Return the flow of a call, with the refused call that is ``shown`` to the LM."""
         if shown is None:
-            return self._flow(lm, self._signature, inputs, config, visit)
+            return self._flow(lm, signature, inputs, config, visit)
         from pytest_lmprog.programs.retry import retry_inputs, retry_signature
 
-        more = retry_inputs(self._signature, shown)
-        return self._flow(lm, retry_signature(self._signature), {**inputs, **more}, config, visit)
+        more = retry_inputs(signature, shown)
+        return self._flow(lm, retry_signature(signature), {**inputs, **more}, config, visit)
 
     def _flow(
         self,

@@ -11,7 +11,7 @@ from pytest_lmprog.programs.backtracking import Visit
 from pytest_lmprog.signatures import Field, Signature
 from pytest_lmprog.signatures.fields import MISSING
 
-__all__ = ["demo_fields", "retry_inputs", "retry_signature"]
+__all__ = ["demo_fields", "hinted_signature", "retry_inputs", "retry_signature"]
 
 PAST = "past output with errors"
 INSTRUCTIONS = "some instructions you must satisfy"
@@ -40,6 +40,15 @@ def demo_fields(signature: type[Signature], demo: Mapping[str, Any]) -> Mapping[
     retry, past, instructions = _retry(signature)
     whole = instructions in demo and all(name in demo for name in past.values())
     return retry.fields if whole else signature.fields
+
+
+@lru_cache(maxsize=256)
+def hinted_signature(signature: type[Signature]) -> type[Signature]:
+    """Return ``signature`` with the input ``hint_`` behind its own (see ``Refine``)."""
+    if "hint_" in signature.fields:
+        return signature
+    hint = Field("hint_", "input", str, "a hint to this module from an earlier run")
+    return signature.append_field(hint).with_instructions(signature.instructions)
 
 
 @lru_cache(maxsize=256)

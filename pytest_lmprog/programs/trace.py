@@ -143,6 +143,7 @@ class Trace:
         start = len(self.calls)
         self.calls.extend(other.calls)
         self.tools.extend(replace(tool, after=start + tool.after) for tool in other.tools)
+        self.unmet.extend(other.unmet)
 
     def of(self, name: str) -> list[PredictorCall]:
         """Return the calls of the predictor ``name``."""

@@ -109,6 +109,74 @@ def coding(request: LMRequest) -> Mapping[str, Any]:
     return said
 
 
+class _Comparing(lmp.Module):
+    def __init__(self) -> None:
+        self.attempt = lmp.ChainOfThought("question -> answer", n=3, temperature=1.0)
+        self.compare = lmp.MultiChainComparison("question -> answer", M=3)
+
+    def forward(self, question: str) -> Any:
+        return self.compare(self.attempt(question=question), question=question)
+
+
+class _Voting(lmp.Module):
+    def __init__(self) -> None:
+        self.ask = lmp.Predict("question -> answer", n=5, temperature=1.0)
+
+    def forward(self, question: str) -> Any:
+        return lmp.majority(self.ask(question=question))
+
+
+class _Side(lmp.Module):
+    def __init__(self) -> None:
+        self.parts = [lmp.Predict("question -> answer"), lmp.ChainOfThought("question -> answer")]
+        self.parallel = lmp.Parallel(num_threads=2)
+
+    def forward(self, question: str) -> Any:
+        found = self.parallel([(part, {"question": question}) for part in self.parts])
+        return lmp.Prediction(answer=" ".join(one.answer for one in found))
+
+    async def aforward(self, question: str) -> Any:
+        found = await self.parallel.acall([(part, {"question": question}) for part in self.parts])
+        return lmp.Prediction(answer=" ".join(one.answer for one in found))
+
+
+class _Near(lmp.Module):
+    def __init__(self) -> None:
+        rows = [
+            lmp.Example(question=q, answer=q.upper()).with_inputs("question") for q in ("a?", "bb?", "ccc?")
+        ]
+        self.near = lmp.KNN(1, rows, lambda texts: [[len(text), 1] for text in texts])
+        self.ask = lmp.Predict("question, example -> answer")
+
+    def forward(self, question: str) -> Any:
+        return self.ask(question=question, example=self.near(question=question)[0].answer)
+
+
+class _Checked(lmp.Module):
+    """Its first answer is refused, its second taken."""
+
+    def __init__(self) -> None:
+        self.ask = lmp.ChainOfThought("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        found = self.ask(question=question)
+        lmp.Assert("hint" in found.answer, "Give a hint.")
+        return found
+
+
+def _obedient(request: LMRequest) -> Mapping[str, Any]:
+    """Does what it is told, once told."""
+    said = dict(echo(request))
+    if "Give a hint." in str(request.messages[-1]["content"]):
+        said["answer"] = f"hint {said['answer']}"
+    return said
+
+
+def _reward(inputs: Mapping[str, Any], prediction: Any) -> float:
+    """Between 0 and 0.9, by the answer."""
+    return int(prediction.answer[-1], 16) % 10 / 10
+
+
 _Q = {"question": "What is the capital of France?"}
 
 CASES: list[Case] = [
@@ -130,5 +198,22 @@ CASES: list[Case] = [
         ("code_generate", "code_regenerate", "generate_output"),
         coding,
     ),
+    Case("MultiChainComparison", _Comparing, _Q, ("attempt", "compare.predict")),
+    Case(
+        "BestOfN",
+        lambda: lmp.BestOfN(_Awaiting(), 3, _reward, threshold=1.0),
+        _Q,
+        ("module.ask",),
+    ),
+    Case(
+        "Refine",
+        lambda: lmp.Refine(_Composed(), 3, _reward, threshold=1.0),
+        _Q,
+        ("module.hops[0]", "module.hops[1]", "feedback"),
+    ),
+    Case("majority", _Voting, _Q, ("ask",)),
+    Case("Parallel", _Side, _Q, ("parts[0]", "parts[1]")),
+    Case("KNN", _Near, _Q, ("ask",)),
+    Case("Assert", _Checked, _Q, ("ask",), _obedient),
     Case("Module-async", _Awaiting, _Q, ("ask",)),
 ]
