@@ -30,7 +30,7 @@ from pytest_lmprog.lm.limiter import Limiter
 from pytest_lmprog.lm.patience import Patience
 from pytest_lmprog.lm.redaction import Scrubber
 from pytest_lmprog.lm.retry import RetryPolicy
-from pytest_lmprog.lm.scope import AnswerStore, CallScope, current_scope
+from pytest_lmprog.lm.scope import AnswerStore, CallScope, RecordingBook, current_scope
 from pytest_lmprog.lm.stores.memory import MemoryStore
 from pytest_lmprog.lm.transport import Transport
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source
@@ -40,6 +40,8 @@ from pytest_lmprog.records import dataclass
 __all__ = ["Pipeline"]
 
 _UNKNOWN = Capabilities()
+_TOO_LONG = "lmprog:context_window"
+"""Finish reason of a recorded refusal: the request was longer than the model's context."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ class Pipeline:
         if book is not None and scope.mode != "all" and (not scope.note_only or scope.mode == "none"):
             recorded = book.lookup(request, None if scope.mode == "none" else self.address)
             if recorded is not None:
+                if recorded.finish_reason == _TOO_LONG:
+                    raise LMRequestError(recorded.text, context_window=True)
                 return _counted(recorded, scope)
         if scope.mode == "none":
             raise _miss(request, scope, self._rewrite(scope))
@@ -120,6 +124,23 @@ class Pipeline:
 
     def _fetch(self, request: LMRequest, scope: CallScope) -> LMResponse:
         """Have the request answered by one live call, however many ask for it at the same time."""
+        try:
+            return self._fetched(request, scope)
+        except LMRequestError as refused:
+            if refused.context_window and scope.recording is not None:
+                self._note_refusal(request, refused, scope, scope.recording)
+            raise
+
+    def _note_refusal(
+        self, request: LMRequest, refused: LMRequestError, scope: CallScope, book: RecordingBook
+    ) -> None:
+        """Record that a request was too long: the program may have gone on with a shorter one, and a replay
+        takes the same way. Not cached: the endpoint may be given a larger context."""
+        rewrite = self._rewrite(scope)
+        answer = LMResponse(rewrite(refused.message), _TOO_LONG)
+        book.add(request, answer, self.endpoint, replace=scope.mode == "all", rewrite=rewrite)
+
+    def _fetched(self, request: LMRequest, scope: CallScope) -> LMResponse:
         if not self.reuse:
             return self._used(request, self._live(request, scope), scope)
         store, asked_in = self._store(scope), _asked_in(scope)

@@ -85,7 +85,7 @@ class ReAct(Module):
         return await awaited(self._flow(args, inputs))
 
     def truncate_trajectory(self, trajectory: Mapping[str, Any]) -> dict[str, Any]:
-        """Return ``trajectory`` made shorter by one turn of the rule. Raises ValueError where it cannot be."""
+        """Return ``trajectory`` shortened by one turn of the rule. Raises ValueError where it cannot be."""
         numbers = _numbers(trajectory)
         if len(numbers) > 1:
             oldest = {f"{part}_{numbers[0]}" for part in _PARTS}
@@ -195,9 +195,10 @@ def _acting(signature: type[Signature], tools: Mapping[str, Tool]) -> type[Signa
     offered = "\n".join(f"- {tool.name}{_arguments(tool)}{_described(tool)}" for tool in tools.values())
     instructions = (
         f"{signature.instructions}\n\nWork step by step with tools to find out what is needed for"
-        f" {_named(signature.output_fields)}. In each step you see the trajectory so far: your thoughts, the"
-        " tools that you called and what they gave. Give your next thought, the name of the tool to call next,"
-        f" and its arguments as a JSON object. When you know enough, call {_FINISH}. The tools are:\n{offered}"
+        f" {_named(signature.output_fields)}. In each step you see the trajectory so far: your thoughts,"
+        " the tools that you called and what they gave. Give your next thought, the name of the tool to call"
+        f" next, and its arguments as a JSON object. When you know enough, call {_FINISH}."
+        f" The tools are:\n{offered}"
     )
     new = signature.with_instructions(instructions)
     for name in signature.output_fields:

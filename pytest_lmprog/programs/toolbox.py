@@ -74,7 +74,6 @@ def _recorded(tool: Tool) -> Callable[..., Any]:
     source = own or Recording(tool.func)
     found: Callable[..., Any] = recorded(
         _named(_running(tool), tool),
-        name=own.given_name if own else None,
         version=own.version if own else "",
         fingerprint=source.identity,
         errors=(ToolError,),
@@ -126,7 +125,12 @@ def _named(function: Any, tool: Tool) -> Any:
     func = inspect.unwrap(tool.func)
     holder = func if inspect.isroutine(func) else type(func)
     within = getattr(holder, "__qualname__", "").rpartition(".")[0]
-    function.__module__ = getattr(holder, "__module__", None) or "tools"
+    module = getattr(holder, "__module__", None) or "tools"
+    own = recording_of(tool.func)
+    # What a tool that is recorded by itself is told and what an agent observes of it are two results.
+    function.__module__ = module if own is None else f"agent.{module}"
     function.__qualname__ = f"{within}.{tool.name}" if within else tool.name
+    if own is not None and own.given_name is not None:
+        function.__module__, function.__qualname__ = "agent", own.given_name
     function.__name__ = tool.name
     return function

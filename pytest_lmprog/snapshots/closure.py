@@ -15,6 +15,7 @@ from typing import Any
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.programs import Module
+from pytest_lmprog.signatures.values.tool import Tool
 from pytest_lmprog.snapshots.behind import DATA, data_digest, is_recorded
 from pytest_lmprog.snapshots.code_walk import Chain, free_chains, inner_imports, node_digest
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
@@ -114,6 +115,9 @@ class Closure:
             self.add_attributes(label, value, depth)
         elif isinstance(value, Module):
             self.items[label] = short(module_facts(value))
+            self.add(f"{label}.tools", getattr(value, "tools", ()), depth + 1)  # what an agent may call
+        elif isinstance(value, Tool):
+            self.add(label, value.func, depth + 1)
         elif type(value).__module__.partition(".")[0] == "pytest_lmprog":
             self.add_held(label, value, depth)
 
