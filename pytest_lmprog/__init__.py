@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.recorded import recorded as recorded
     from pytest_lmprog.programs.refine import Refine as Refine
     from pytest_lmprog.programs.retrieve import Retrieve as Retrieve
+    from pytest_lmprog.programs.streaming import FieldChunk as FieldChunk
+    from pytest_lmprog.programs.streaming import StreamListener as StreamListener
+    from pytest_lmprog.programs.streaming import stream as stream
+    from pytest_lmprog.programs.streaming import streamify as streamify
     from pytest_lmprog.retrieval import BM25 as BM25
     from pytest_lmprog.retrieval import ChromadbRM as ChromadbRM
     from pytest_lmprog.retrieval import ColBERTv2 as ColBERTv2
@@ -100,6 +104,10 @@ else:
         "Signature": "signatures",
         "Suggest": "programs.assertions",
         "Tool": "signatures.values.tool",
+        "FieldChunk": "programs.streaming",
+        "StreamListener": "programs.streaming",
+        "stream": "programs.streaming",
+        "streamify": "programs.streaming",
         "Audio": "signatures.values.media",
         "File": "signatures.values.media",
         "Image": "signatures.values.media",
@@ -164,6 +172,7 @@ __all__ = [
     "Embeddings",
     "Evaluate",
     "Example",
+    "FieldChunk",
     "File",
     "History",
     "Image",
@@ -189,6 +198,7 @@ __all__ = [
     "Score",
     "ScriptedLM",
     "Signature",
+    "StreamListener",
     "Suggest",
     "Tool",
     "ToolCalls",
@@ -202,4 +212,6 @@ __all__ = [
     "program",
     "recorded",
     "settings",
+    "stream",
+    "streamify",
 ]

@@ -31,6 +31,7 @@ NAMES = [
     "Embeddings",
     "Evaluate",
     "Example",
+    "FieldChunk",
     "File",
     "History",
     "Image",
@@ -56,6 +57,7 @@ NAMES = [
     "Score",
     "ScriptedLM",
     "Signature",
+    "StreamListener",
     "Suggest",
     "Tool",
     "ToolCalls",
@@ -69,6 +71,8 @@ NAMES = [
     "program",
     "recorded",
     "settings",
+    "stream",
+    "streamify",
 ]
 
 HEAVY = [

@@ -16,11 +16,12 @@ from threading import Lock
 from typing import Any
 
 from pytest_lmprog.canonical import plain
-from pytest_lmprog.errors import CanonicalError, ConfigurationError, LMResponseError
+from pytest_lmprog.errors import CanonicalError, ConfigurationError, LMError, LMResponseError
 from pytest_lmprog.lm.budget import Price
 from pytest_lmprog.lm.entry import rewrite_texts
 from pytest_lmprog.lm.litellm_errors import Asked, translated
 from pytest_lmprog.lm.redaction import Scrubber
+from pytest_lmprog.lm.streaming import current_sink
 from pytest_lmprog.lm.types import LMRequest, LMResponse, Usage
 from pytest_lmprog.records import dataclass
 
@@ -60,12 +61,25 @@ class LiteLLMTransport:
         handled = sys.exception()
         start = time.perf_counter()
         try:
-            answer = litellm.completion(**self._arguments(request, target))
+            answer = self._answer(litellm, self._arguments(request, target), asked)
+        except LMError:
+            raise
         except Exception as error:  # noqa: BLE001 - litellm raises its own, openai's, httpx' and builtins
             raise translated(error, asked, handled) from None
         latency = round(time.perf_counter() - start, 3)
         cost = _cost(litellm, answer, target.model) if self.priced else 0.0
         return _response(answer, asked, latency=latency, cost=cost)
+
+    def _answer(self, litellm: Any, arguments: dict[str, Any], asked: Asked) -> Any:
+        sink = current_sink()
+        if sink is None:
+            return litellm.completion(**arguments)
+        from pytest_lmprog.lm.litellm_stream import streamed
+
+        try:
+            return streamed(litellm, arguments, sink, asked.who)
+        except litellm.BadRequestError:
+            return litellm.completion(**arguments)  # it may be the streaming that the endpoint refuses
 
     def _arguments(self, request: LMRequest, target: Target) -> dict[str, Any]:
         arguments: dict[str, Any] = {

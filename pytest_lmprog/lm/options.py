@@ -56,8 +56,8 @@ _OF_A_CALL = {
     "n": "ask for samples where they are used: Predict(..., n=3) or lm(prompt, n=3)",
     "response_format": "it follows from the signature; lm(prompt, response_format=...) sets it",
     "rollout": "ask for samples where they are used: Predict(..., n=3) or lm(prompt, n=3)",
-    "stream": "answers are stored whole; there is no streaming",
-    "stream_options": "answers are stored whole; there is no streaming",
+    "stream": "lmp.stream(program, fields=[...]) streams the output fields of a program",
+    "stream_options": "lmp.stream(program, fields=[...]) streams the output fields of a program",
     "tools": "tools are given with each call",
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["quiet_warnings"]
+__all__ = ["quiet_thread", "quiet_warnings"]
 
 _SWAP = threading.Lock()
 
@@ -35,3 +35,49 @@ def quiet_warnings() -> Iterator[None]:
         finally:
             silent = False
             warnings.warn = real
+
+
+_quiet: dict[int, int] = {}
+_counting = threading.Lock()
+
+
+@contextmanager
+def quiet_thread() -> Iterator[None]:
+    """Drop the warnings that this thread issues while it holds. For what takes long (a stream): threads do
+    not wait for each other, and filters are left alone."""
+    thread = threading.get_ident()
+    with _counting:
+        if not _quiet:
+            _install()
+        _quiet[thread] = _quiet.get(thread, 0) + 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _quiet[thread] -= 1
+            if not _quiet[thread]:
+                del _quiet[thread]
+            if not _quiet:
+                _uninstall()
+
+
+class _Warn:
+    """Stands in for ``warnings.warn`` while some thread is quiet."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __call__(
+        self, message: Any, category: Any = None, stacklevel: int = 1, *args: Any, **more: Any
+    ) -> None:
+        if threading.get_ident() not in _quiet:
+            self.real(message, category, stacklevel + 1, *args, **more)
+
+
+def _install() -> None:
+    warnings.warn = _Warn(warnings.warn)
+
+
+def _uninstall() -> None:
+    if isinstance(warnings.warn, _Warn):
+        warnings.warn = warnings.warn.real

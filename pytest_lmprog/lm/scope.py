@@ -300,6 +300,11 @@ class CallScope:
     keep_messages: bool = True
     notify: Callable[[str], None] | None = None
 
+    @property
+    def rewrites_answers(self) -> bool:
+        """Whether answers are rewritten before use: what arrives is then not what may be shown."""
+        return self.redact is not _unchanged
+
     def for_run(self, label: str | None, limit: CallLimit | None) -> CallScope:
         """Return the same surroundings for one run. Made for each run, hence without ``replace``, which takes
         four times as long."""

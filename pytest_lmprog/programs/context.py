@@ -13,7 +13,15 @@ from pytest_lmprog.errors import ConfigurationError
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.records import dataclass
 
-__all__ = ["Settings", "configure", "context", "current", "settings"]
+__all__ = [
+    "Settings",
+    "configure",
+    "context",
+    "current",
+    "listener",
+    "required_lm",
+    "settings",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,10 @@ def _check_lm(lm: Any) -> None:
         raise ConfigurationError(f"lm must be an LM, not a name: {lm!r}", hint=f'use lm=lmp.LM("{lm}")')
     if not hasattr(lm, "complete") or isinstance(lm, type):
         raise ConfigurationError(f"lm must be an LM, not {lm!r}", hint='use lm=lmp.LM("openai/gpt-4o-mini")')
+
+
+listener: ContextVar[Any] = ContextVar("lmprog_stream", default=None)
+"""Who listens to the predictors that run here (see ``programs.streaming``), or None."""
 
 
 def required_lm(own: LanguageModel | None = None) -> LanguageModel:

@@ -12,7 +12,7 @@ from pytest_lmprog.adapters.correcting import is_constrained
 from pytest_lmprog.errors import InputError, LMRequestError, ParseError, UsageError
 from pytest_lmprog.lm.types import LanguageModel, LMRequest, LMResponse
 from pytest_lmprog.programs.backtracking import Visit, current_frame, revisited
-from pytest_lmprog.programs.context import current, required_lm, stand_ins
+from pytest_lmprog.programs.context import current, listener, required_lm, stand_ins
 from pytest_lmprog.programs.example import Example, Prediction
 from pytest_lmprog.programs.module import Module, finish
 from pytest_lmprog.programs.trace import PredictorCall, current_trace
@@ -107,11 +107,15 @@ class Predict(Module):
         if standing is not None:
             self = standing.get(id(self), self)
         lm = required_lm(self.lm)
+        listening = listener.get()
+        heard = None if listening is None else listening.begin(self)
         flow = self._steps(lm, args, inputs)
         step = _sent(flow, None)
         while not isinstance(step, Prediction):
             try:
-                if type(step) is Elsewhere:
+                if heard is not None:
+                    response = heard.complete(*_whom(lm, step))
+                elif type(step) is Elsewhere:
                     response = step.lm.complete(step.request)
                 else:
                     response = lm.complete(cast("LMRequest", step))
@@ -119,6 +123,8 @@ class Predict(Module):
                 step = _thrown(flow, refused)
             else:
                 step = _sent(flow, response)
+        if heard is not None:
+            heard.finish(step)
         return step
 
     async def aforward(self, /, *args: Any, **inputs: Any) -> Prediction:
@@ -127,11 +133,15 @@ class Predict(Module):
         if standing is not None:
             self = standing.get(id(self), self)
         lm = required_lm(self.lm)
+        listening = listener.get()
+        heard = None if listening is None else listening.begin(self)
         flow = self._steps(lm, args, inputs)
         step = _sent(flow, None)
         while not isinstance(step, Prediction):
             try:
-                if type(step) is Elsewhere:
+                if heard is not None:
+                    response = await heard.acomplete(*_whom(lm, step))
+                elif type(step) is Elsewhere:
                     response = await step.lm.acomplete(step.request)
                 else:
                     response = await lm.acomplete(cast("LMRequest", step))
@@ -139,6 +149,8 @@ class Predict(Module):
                 step = _thrown(flow, refused)
             else:
                 step = _sent(flow, response)
+        if heard is not None:
+            heard.finish(step)
         return step
 
     def _steps(self, lm: LanguageModel, args: tuple[Any, ...], given: dict[str, Any]) -> _Flow:
@@ -238,6 +250,10 @@ class Predict(Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._signature.text})"
+
+
+def _whom(lm: LanguageModel, request: LMRequest | Elsewhere) -> tuple[LanguageModel, LMRequest]:
+    return (request.lm, request.request) if isinstance(request, Elsewhere) else (lm, request)
 
 
 def _call(

@@ -209,6 +209,26 @@ def completion(text: str | None, request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def stream_chunks(whole: Mapping[str, Any], request: Mapping[str, Any], size: int = 4) -> Iterator[str]:
+    """Yield the data of the events that a completion is streamed in, ``size`` characters at a time."""
+    base = {**{k: whole[k] for k in ("id", "created", "model")}, "object": "chat.completion.chunk"}
+
+    def event(delta: Mapping[str, Any], finish: str | None = None) -> str:
+        return json.dumps({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+    (choice,) = whole["choices"]
+    text = choice["message"]["content"] or ""
+    yield event({"role": "assistant", "content": ""})
+    if reasoning := choice["message"].get("reasoning_content"):
+        yield event({"reasoning_content": reasoning})
+    for start in range(0, len(text), size):
+        yield event({"content": text[start : start + size]})
+    yield event({}, choice["finish_reason"])
+    if (request.get("stream_options") or {}).get("include_usage"):
+        yield json.dumps({**base, "choices": [], "usage": whole["usage"]})
+    yield "[DONE]"
+
+
 class FakeServer:
     """The server. Start and stop it as a context manager.
 
@@ -220,6 +240,7 @@ class FakeServer:
     failures: replies given, in order of arrival, before the usual answers begin; or a function of
         (number of the request from 0, its body) that returns a Reply, or None for the usual answer.
     seed: of the random latencies.
+    pace: seconds between the chunks of a streamed answer.
     log: a file that gets one line of JSON per answered request: its digest and its last user text.
     models: what ``/v1/models`` lists.
     """
@@ -232,6 +253,7 @@ class FakeServer:
         slots: int | None = None,
         failures: Iterable[Reply] | Callable[[int, dict[str, Any]], Reply | None] = (),
         seed: int = 0,
+        pace: float = 0.0,
         log: Path | str | None = None,
         models: tuple[str, ...] = ("fake",),
         port: int = 0,
@@ -240,6 +262,8 @@ class FakeServer:
         self.latency = latency
         self.failures = failures if callable(failures) else _in_order(failures)
         self.models = models
+        self.pace = pace
+        self.streamed = 0
         self._log = None if log is None else Path(log)
         self._random = random.Random(seed)
         self._slots = threading.BoundedSemaphore(slots) if slots else nullcontext()
@@ -408,8 +432,28 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(failing(404, f"no such path: {self.path}", "not_found"))
             return
         seen = Seen(self.path, dict(self.headers), json.loads(raw), time.monotonic())
-        if self._send(self.server.fake.reply(seen)):
+        reply = self.server.fake.reply(seen)
+        streams = seen.body.get("stream") and isinstance(reply.body, Mapping) and "choices" in reply.body
+        if self._stream(reply, seen.body) if streams and not reply.drop else self._send(reply):
             self.server.fake.note_answered(seen)
+
+    def _stream(self, reply: Reply, request: Mapping[str, Any]) -> bool:
+        """Send a completion as server-sent events; ``cut`` breaks it off in the middle."""
+        assert isinstance(reply.body, Mapping)
+        chunks = list(stream_chunks(reply.body, request))
+        sent = chunks[: len(chunks) // 2] if reply.cut else chunks
+        head = "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self.wfile.write(head.encode())
+        for chunk in sent:
+            line = f"data: {chunk}\n\n".encode()
+            self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+            self.server.fake.streamed += 1
+            self.server.fake.stopping.wait(self.server.fake.pace)
+        if reply.cut:
+            self.close_connection = True
+            return False
+        self.wfile.write(b"0\r\n\r\n")
+        return True
 
     def _send(self, reply: Reply) -> bool:
         if reply.drop:
