@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_lmprog.errors import SnapshotError
 from pytest_lmprog.programs.example import Example
+from pytest_lmprog.programs.retry import demo_fields
 from pytest_lmprog.signatures import Field, Signature
 
 if TYPE_CHECKING:
@@ -34,11 +35,14 @@ def dump_state(program: Module) -> dict[str, Any]:
 
 
 def _dumped(path: str, predictor: Predict) -> dict[str, Any]:
-    fields = predictor.signature.fields
+    signature = predictor.signature
     return {
-        "instructions": predictor.signature.instructions,
-        "fields": [_field_state(field) for field in fields.values()],
-        "demos": [_plain_demo(path, n, fields, demo) for n, demo in enumerate(predictor.demos, 1)],
+        "instructions": signature.instructions,
+        "fields": [_field_state(field) for field in signature.fields.values()],
+        "demos": [
+            _plain_demo(path, n, demo_fields(signature, demo), demo)
+            for n, demo in enumerate(predictor.demos, 1)
+        ],
         **({"frozen": True} if predictor.is_frozen else {}),
     }
 
@@ -182,8 +186,9 @@ def _check_field(where: str, field: Field | None, name: str, row: Mapping[str, A
 
 def _typed_demo(where: str, signature: type[Signature], demo: Mapping[str, Any]) -> Example:
     values: dict[str, Any] = {}
+    fields = demo_fields(signature, demo)
     for name, value in demo.items():
-        field = signature.fields.get(name)
+        field = fields.get(name)
         if field is None:
             raise SnapshotError(f"{where}: the signature has no field {name!r}", hint=_COMPILE_AGAIN)
         try:

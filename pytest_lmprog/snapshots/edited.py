@@ -40,11 +40,13 @@ def looks_edited(predictor: PredictorSnapshot) -> bool:
     shown = sum(message.get("role") == "assistant" for message in predictor.messages)
     if shown != len(predictor.demos) or not _holds(contents, predictor.instructions):
         return True
-    return not all(_holds(contents, text) for demo in predictor.demos for text in _texts(demo))
+    names = {field.name for field in predictor.fields}
+    return not all(_holds(contents, text) for demo in predictor.demos for text in _texts(demo, names))
 
 
-def _texts(demo: Mapping[str, Any]) -> list[str]:
-    return [value for value in demo.values() if isinstance(value, str)]
+def _texts(demo: Mapping[str, Any], names: set[str]) -> list[str]:
+    """Return the texts that the prompt shows: a counterexample has more, for prompts of retries."""
+    return [value for name, value in demo.items() if isinstance(value, str) and name in names]
 
 
 def _holds(contents: list[str], text: str) -> bool:

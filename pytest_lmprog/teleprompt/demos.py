@@ -9,6 +9,7 @@ from typing import Any
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.programs import Example, Module, Predict, PredictorCall, Trace
 from pytest_lmprog.programs.example import own_copy
+from pytest_lmprog.programs.retry import demo_fields
 from pytest_lmprog.signatures import Signature
 from pytest_lmprog.teleprompt.seeds import seeded
 
@@ -54,7 +55,10 @@ def _labeled_demo(example: Example, signature: type[Signature]) -> Example | Non
 
 def _demo(values: Mapping[str, Any], origin: Example, signature: type[Signature]) -> Example:
     names = (*signature.input_fields, *signature.output_fields)
-    fields = {name: own_copy(values[name]) for name in names if name in values}
+    return _marked({name: own_copy(values[name]) for name in names if name in values}, origin)
+
+
+def _marked(fields: Mapping[str, Any], origin: Example) -> Example:
     mark = _origin_id(origin)
     return Example(fields) if mark is None else Example(fields, id=mark)
 
@@ -88,11 +92,12 @@ def traced_demos(
     """Return one demo a predictor from a run that succeeded, with the fields of the student's signature.
 
     Of several calls of one predictor the last is taken with probability 1/2, else a random earlier one.
-    The draw depends on seed, rollout, example and name alone. Calls of predictors without a name, and
-    calls whose answer did not parse, are passed over."""
+    The draw depends on seed, rollout, example and name alone. Calls of predictors without a name, calls
+    whose answer did not parse, and those that a check (or another attempt) rejected are passed over. A call
+    that mended a rejected output is a counterexample: its demo has the past output and the message too."""
     calls: dict[str, list[PredictorCall]] = {}
     for call in trace:
-        if call.name in student and call.outputs is not None:
+        if call.name in student and call.outputs is not None and call.rejected is None:
             calls.setdefault(call.name, []).append(call)
     mark = _origin_id(origin) or ""
     return {
@@ -108,7 +113,10 @@ def _chosen(calls: Sequence[PredictorCall], rng: Random) -> PredictorCall:
 
 
 def _call_demo(call: PredictorCall, origin: Example, signature: type[Signature]) -> Example:
-    return _demo({**call.inputs, **(call.outputs or {})}, origin, signature)
+    values = {**call.inputs, **(call.outputs or {})}
+    names = demo_fields(signature, values)
+    fields = {name: own_copy(values[name]) for name in names if name in values}
+    return _marked(fields, origin)
 
 
 def without_example(program: Module, example: Example) -> Module:
