@@ -23,7 +23,7 @@ def validate_context_and_answer(example, pred, trace=None):
 @pytest.mark.lm_program(
     program=RAG,
     teleprompter=BootstrapFewShot(
-        metric=validate_context_and_answer, max_bootstrapped_demos=2, max_labeled_demos=2
+        metric=validate_context_and_answer, max_bootstrapped_demos=1, max_labeled_demos=2
     ),
     trainset="rag_questions.yaml",
     train_split="train",
