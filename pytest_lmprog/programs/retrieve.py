@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pytest_lmprog.programs.context import current
@@ -10,6 +10,7 @@ from pytest_lmprog.programs.example import Prediction
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.retrieval.asking import ask, look_for
 from pytest_lmprog.retrieval.base import Retriever, as_retriever, checked_k, listed
+from pytest_lmprog.retrieval.callables import records_itself
 from pytest_lmprog.retrieval.fusion import fused
 from pytest_lmprog.retrieval.passages import Passages
 
@@ -63,6 +64,14 @@ class Retrieve(Module):
         asked = listed(queries)
         each = wanted if len(asked) == 1 else 3 * wanted
         return wanted, [(query, each) for query in asked], as_retriever(rm)
+
+    @property
+    def fingerprint(self) -> Callable[[], str | None] | None:
+        """What tells the digest of what the configured retriever, or a function as one, searches, so that a
+        change makes snapshots stale. None where ``rm`` is an object that tells it itself."""
+        rm = current().rm if self.rm is None else self.rm
+        told = self.rm is not None and (isinstance(rm, Retriever) or records_itself(rm))
+        return None if rm is None or told else as_retriever(rm).fingerprint
 
     def max_calls(self) -> int:
         """No call to an LM."""

@@ -77,7 +77,8 @@ class CallableRetriever(Retriever):
         return {"function": self._name}
 
     def fingerprint(self) -> str | None:
-        declared = getattr(self._function, "fingerprint", None)
+        recording = getattr(self._function, "__lmprog_recording__", self._function)
+        declared = getattr(recording, "fingerprint", None)
         return str(declared()) if callable(declared) else None
 
     def endpoint(self) -> str:

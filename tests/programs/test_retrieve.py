@@ -156,3 +156,12 @@ def test_it_is_a_part_of_programs_without_being_a_predictor():
     assert [name for name, _ in program.named_predictors()] == ["answer"]
     assert program.max_calls() == 1
     assert program.copy().retrieve.k == 1
+
+
+def test_what_is_behind_the_configured_retriever_or_a_function_is_told():
+    corpus = lmp.BM25(SEA)
+    assert lmp.Retrieve().fingerprint is None
+    with lmp.context(rm=corpus):
+        assert lmp.Retrieve().fingerprint() == corpus.fingerprint()
+        assert lmp.Retrieve(rm=corpus).fingerprint is None
+        assert lmp.Retrieve(rm=lambda query, k: []).fingerprint() is None
