@@ -65,7 +65,7 @@ class QdrantRM(VectorStore):
             raise MissingExtraError("QdrantRM", "qdrant") from None
         where = str(self._where)
         if "://" in where:
-            return QdrantClient(url=where)
+            return QdrantClient(url=where, check_compatibility=False)
         if not Path(where).is_dir():
             raise ConfigurationError(f"there is no Qdrant store in the folder {Path(where).as_posix()}")
         return QdrantClient(path=where)
