@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.example import Example as Example
     from pytest_lmprog.programs.example import Prediction as Prediction
     from pytest_lmprog.programs.function import program as program
+    from pytest_lmprog.programs.intercept import intercept as intercept
     from pytest_lmprog.programs.interpreter import PythonInterpreter as PythonInterpreter
     from pytest_lmprog.programs.knn import KNN as KNN
     from pytest_lmprog.programs.majority import majority as majority
@@ -124,6 +125,7 @@ else:
         "compare": "evaluation.comparison",
         "configure": "programs.context",
         "context": "programs.context",
+        "intercept": "programs.intercept",
         "load": "snapshots.restore",
         "program": "programs.function",
         "recorded": "programs.recorded",
@@ -207,6 +209,7 @@ __all__ = [
     "compare",
     "configure",
     "context",
+    "intercept",
     "load",
     "majority",
     "program",

@@ -66,6 +66,7 @@ NAMES = [
     "compare",
     "configure",
     "context",
+    "intercept",
     "load",
     "majority",
     "program",

@@ -206,12 +206,12 @@ def _reach(
             )
         transport, weights = embedded(model, timeout=settings.timeout)
         return transport, weights if named is None else lambda: named
-    endpoint = endpoint_of(settings.api_base or _environment_base(model), options.address)
+    endpoint = endpoint_of(settings.api_base or environment_base(model), options.address)
     identity = endpoint if named is None else named
     return _Lazy(model, settings, options, endpoint, _scrubber(secrets)), lambda: identity
 
 
-def _environment_base(model: str) -> str | None:
+def environment_base(model: str) -> str | None:
     """Return the address that litellm would take from the environment."""
     provider = model.partition("/")[0] if "/" in model else "openai"
     prefix = "".join(c if c.isalnum() else "_" for c in provider).upper()

@@ -21,11 +21,12 @@ from pytest_lmprog.lm.budget import Price
 from pytest_lmprog.lm.entry import rewrite_texts
 from pytest_lmprog.lm.litellm_errors import Asked, translated
 from pytest_lmprog.lm.redaction import Scrubber
+from pytest_lmprog.lm.scope import OFF, interception
 from pytest_lmprog.lm.streaming import current_sink
 from pytest_lmprog.lm.types import LMRequest, LMResponse, Usage
 from pytest_lmprog.records import dataclass
 
-__all__ = ["LiteLLMTransport", "load_litellm", "price_of"]
+__all__ = ["LiteLLMTransport", "cost_of", "load_litellm", "price_of", "response_of"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,18 @@ class LiteLLMTransport:
         handled = sys.exception()
         start = time.perf_counter()
         try:
-            answer = self._answer(litellm, self._arguments(request, target), asked)
+            token = interception.set(OFF)  # this call is our own, whatever block is open
+            try:
+                answer = self._answer(litellm, self._arguments(request, target), asked)
+            finally:
+                interception.reset(token)
         except LMError:
             raise
         except Exception as error:  # noqa: BLE001 - litellm raises its own, openai's, httpx' and builtins
             raise translated(error, asked, handled) from None
         latency = round(time.perf_counter() - start, 3)
-        cost = _cost(litellm, answer, target.model) if self.priced else 0.0
-        return _response(answer, asked, latency=latency, cost=cost)
+        cost = cost_of(litellm, answer, target.model) if self.priced else 0.0
+        return response_of(answer, asked, latency=latency, cost=cost)
 
     def _answer(self, litellm: Any, arguments: dict[str, Any], asked: Asked) -> Any:
         sink = current_sink()
@@ -167,7 +172,7 @@ def _meant(litellm: Any, model: str) -> str:
     return "write it as provider/model ('openai/gpt-4o-mini'); the embedded model is 'local/smollm2-135m'"
 
 
-def _cost(litellm: Any, answer: Any, model: str) -> float | None:
+def cost_of(litellm: Any, answer: Any, model: str) -> float | None:
     """Return USD by litellm's own price map, or None where it does not know the model."""
     try:
         cost = litellm.completion_cost(completion_response=answer, model=model)
@@ -190,7 +195,7 @@ def price_of(model: str) -> Price | None:
         return None
 
 
-def _response(answer: Any, asked: Asked, *, latency: float, cost: float | None) -> LMResponse:
+def response_of(answer: Any, asked: Asked, *, latency: float, cost: float | None) -> LMResponse:
     with _protocol(asked):
         choice = answer.choices[0]
         message = choice.message

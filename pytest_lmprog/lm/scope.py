@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.lm.patience import Patience
 
 __all__ = [
+    "OFF",
     "AnswerStore",
     "CallLimit",
     "CallScope",
@@ -34,6 +35,7 @@ __all__ = [
     "TallyCount",
     "Watcher",
     "current_scope",
+    "interception",
     "use_scope",
     "watcher",
 ]
@@ -316,6 +318,10 @@ class CallScope:
         return new
 
 
+OFF = object()
+"""Stands for no ``intercept()`` block at all."""
+
+
 class Watcher(Protocol):
     """Is told of the calls of recorded functions: the trace of the program that runs."""
 
@@ -324,6 +330,9 @@ class Watcher(Protocol):
         caller sees it (None where it raised)."""
         ...
 
+
+interception: ContextVar[Any] = ContextVar("lmprog_interception", default=None)
+"""The ``intercept()`` block that direct calls of libraries belong to; ``OFF`` while we make one ourselves."""
 
 watcher: ContextVar[Any] = ContextVar("lmprog_trace", default=None)
 """The trace that calls are noted in, or None."""
