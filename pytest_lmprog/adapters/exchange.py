@@ -108,18 +108,17 @@ def exchange(lm: LanguageModel, ask: Ask, configured: Adapter | None = None) -> 
     is answered, the endpoint is known not to, and the fallback is counted.
     """
     if configured is not None and (own := getattr(configured, "exchange", None)) is not None:
-        answered: Answered = yield from own(lm, ask)
-        return answered
+        flow: Exchange = own(lm, ask)
+        return flow
     tools = with_tools(ask.signature)
     if tools is not None and lm.capabilities().tools is not False:
-        answered = yield from _offering(tools, lm, ask, configured)
-        return answered
-    return (yield from _asked(lm, ask, configured))
+        return _offering(tools, lm, ask, configured)
+    return _asked(lm, ask, configured)
 
 
 def _asked(lm: LanguageModel, ask: Ask, configured: Adapter | None) -> Exchange:
     known = lm.capabilities().json_schema
-    adapter = adapter_for(lm, configured)
+    adapter = configured or (_chat if known is False else _json)
     wanted = None if known is False else adapter.response_format(ask.signature)
     undecided = known is None and wanted is not None
     messages, request = _request(lm, adapter, ask, wanted)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.errors import CanonicalError, DataError, LmprogError, UsageError
+from pytest_lmprog.evaluation.attached import with_attached
 from pytest_lmprog.evaluation.inputs import InputNames, program_inputs
 from pytest_lmprog.evaluation.readers import read_table
 from pytest_lmprog.evaluation.rows import Place, examples_of
@@ -166,7 +167,7 @@ def _loaded(source: Any, base: Path) -> Dataset:
 def _from_file(path: Path) -> Dataset:
     place = Place(_shown(path), is_file=True)
     table = read_table(path, place.name)
-    examples, lines = examples_of(table.rows, place)
+    examples, lines = examples_of(with_attached(table.rows, path.parent, place), place)
     data = Dataset(tuple(examples), tuple(lines), place, path)
     return data if table.inputs is None else data.with_inputs(table.inputs)
 

@@ -13,6 +13,7 @@ from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.evaluation.runner import error_info
 from pytest_lmprog.harness.saved_cases import SavedCall, SavedCase, SavedError, SavedExample, message_text
 from pytest_lmprog.harness.state import example_digest
+from pytest_lmprog.lm.shortening import shortened
 from pytest_lmprog.lm.types import Message
 from pytest_lmprog.programs import Example, Prediction, Run
 from pytest_lmprog.programs.trace import PredictorCall
@@ -173,7 +174,7 @@ class Saver:
 
     def _cleaned(self, value: Any) -> Any:
         if type(value) is str:
-            return self.clean(value)
+            return self.clean(shortened(value))
         if type(value) is dict:
             return {name: self._cleaned(part) for name, part in value.items()}
         return [self._cleaned(part) for part in value] if type(value) is list else value

@@ -31,6 +31,7 @@ from pytest_lmprog.lm.patience import Patience
 from pytest_lmprog.lm.redaction import Scrubber
 from pytest_lmprog.lm.retry import RetryPolicy
 from pytest_lmprog.lm.scope import AnswerStore, CallScope, RecordingBook, current_scope
+from pytest_lmprog.lm.shortening import shortened
 from pytest_lmprog.lm.stores.memory import MemoryStore
 from pytest_lmprog.lm.transport import Transport
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source
@@ -115,7 +116,7 @@ class Pipeline:
                     raise LMRequestError(recorded.text, context_window=True)
                 return _counted(recorded, scope)
         if scope.mode == "none":
-            raise _miss(request, scope, self._rewrite(scope))
+            raise _miss(request, scope, self._kept_text(scope))
         key = request.cache_key(self.endpoint)
         if not self.reuse:
             return None
@@ -183,7 +184,7 @@ class Pipeline:
             self.endpoint,
             asked_in=asked_in,
             keep_request=scope.keep_messages,
-            rewrite=self._rewrite(scope),
+            rewrite=self._kept_text(scope),
         )
 
     def _live(self, request: LMRequest, scope: CallScope) -> LMResponse:
@@ -233,6 +234,11 @@ class Pipeline:
         scrub, redact = self.scrubber(), scope.redact
         return lambda text: redact(scrub(text))
 
+    def _kept_text(self, scope: CallScope) -> Callable[[str], str]:
+        """What a text of a request is kept as: rewritten, and without the content of pictures and files."""
+        rewrite = self._rewrite(scope)
+        return lambda text: rewrite(shortened(text))
+
     def _used(self, request: LMRequest, response: LMResponse, scope: CallScope) -> LMResponse:
         """Count an answer, and note it where the test module's answers are noted."""
         if scope.recording is not None:
@@ -241,7 +247,7 @@ class Pipeline:
                 response,
                 self.endpoint,
                 replace=scope.mode == "all",
-                rewrite=lambda text: self._rewrite(scope)(text),  # most answers are known: built if need be
+                rewrite=lambda text: self._kept_text(scope)(text),  # most answers are known: built if need be
             )
         return _counted(response, scope)
 

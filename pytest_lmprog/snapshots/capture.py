@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from pytest_lmprog.lm.shortening import shortened
 from pytest_lmprog.snapshots.artifact import FieldSnapshot, PredictorSnapshot
 
 if TYPE_CHECKING:
@@ -43,7 +45,21 @@ def capture(program: Module, adapter: Adapter) -> dict[str, PredictorSnapshot]:
 
 def _messages(predictor: Predict, adapter: Adapter) -> tuple[dict[str, object], ...]:
     prompt = (predictor.adapter or adapter).prompt(predictor.signature, predictor.demos)
-    return tuple(dict(message) for message in prompt.template())
+    return tuple(_shown(message) for message in prompt.template())
+
+
+def _shown(message: Mapping[str, Any]) -> dict[str, object]:
+    """Return a message as people are shown it: without the content of pictures, which the demos have."""
+    content = message["content"]
+    return dict(message) if isinstance(content, str) else {**message, "content": _short(content)}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return shortened(value)
+    if isinstance(value, Mapping):
+        return {name: _short(part) for name, part in value.items()}
+    return [_short(part) for part in value] if isinstance(value, list) else value
 
 
 def _own_adapter(predictor: Predict, adapter: Adapter) -> str | None:
