@@ -51,7 +51,7 @@ def cost(calls: TallyCount) -> str | None:
 def calls_text(calls: TallyCount) -> str:
     """Return calls, cached share, tokens and cost in one phrase."""
     if not calls.calls:
-        return "no calls"
+        return f"no calls, {_tools(calls)}" if calls.tools else "no calls"
     share = calls.cached_share
     parts = [count(calls.calls, "call"), "all live" if not share else f"{_percent(share)} cached"]
     if calls.usage.total_tokens:
@@ -65,7 +65,14 @@ def calls_text(calls: TallyCount) -> str:
         parts.append(count(calls.fallbacks, "fallback") + " to chat")
     if calls.unmet:
         parts.append(count(calls.unmet, "suggestion") + " not met")
+    if calls.tools:
+        parts.append(_tools(calls))
     return ", ".join(parts)
+
+
+def _tools(calls: TallyCount) -> str:
+    live = f" ({calls.live_tools:,} live)" if calls.live_tools else ""
+    return count(calls.tools, "tool call") + live
 
 
 def _percent(share: float) -> str:
