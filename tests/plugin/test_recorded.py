@@ -164,3 +164,24 @@ def test_pruning_drops_calls_that_are_no_longer_made(recorded: Project) -> None:
     assert len(lines(recorded)) == 9
     assert main(["-C", str(recorded.path), "cache", "prune"]) == 0
     assert len(lines(recorded)) == 5
+
+
+def test_a_plain_test_intercepts_and_replays(project: Project) -> None:
+    from tests.support.server import FakeServer
+
+    with FakeServer() as server:
+        project.test(f"""
+import openai
+import pytest_lmprog as lmp
+
+def greet(name):
+    client = openai.OpenAI(base_url={server.url!r}, api_key="none-at-all", max_retries=0)
+    return client.chat.completions.create(model="m", messages=[{{"role": "user", "content": name}}])
+
+def test_greeting(lm):
+    with lmp.intercept():
+        assert greet("Ada").choices[0].message.content
+""")
+        assert project.run("--lm-record=new").ret == 0
+        assert server.count == 1
+    assert project.run("--lm-record=none").ret == 0
