@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.harness.collecting import Collection, Ending
+from pytest_lmprog.harness.saved.collector import Collection, Ending
 from pytest_lmprog.plugin import surroundings
 
 if TYPE_CHECKING:
-    from pytest_lmprog.harness.saved import SavedRun
+    from pytest_lmprog.harness.saved.run import SavedRun
     from pytest_lmprog.plugin.conclude import Conclusion
 
 __all__ = ["saved_run", "without_result", "write"]
@@ -38,11 +38,15 @@ def saved_run(
         not (session.testsfailed or fails or problems or lost or stopped),
         bool(stopped),
     )
-    config, more = conclusion.config, {}
+    config = conclusion.config
+    more: dict[str, Any] = {}
     if conclusion.settings.rescore is not None:
         from pytest_lmprog.plugin import rescoring
 
         more["rescored"] = rescoring.name_of(config)
+    leaving = config.pluginmanager.get_plugin("lmprog-changed")
+    if leaving is not None:
+        more["left_out"] = leaving.left_out
     return data.saved(conclusion.results, ending, surroundings.session_of(config), **more)
 
 
@@ -56,6 +60,7 @@ def without_result(session: pytest.Session, collected: Sequence[str]) -> list[st
         return []
     reports = [report for found in reporter.stats.values() for report in found]
     told = {report.nodeid for report in reports if _tells(report)}
+    told.update(item.nodeid for item in reporter.stats.get("deselected", ()))  # by --lm-changed, one by one
     return [node_id for node_id in selected if node_id not in told]
 
 
@@ -82,7 +87,7 @@ def write(conclusion: Conclusion, saved: SavedRun) -> Iterator[str]:
         if problem is not None:
             conclusion.remarks.append(problem)
     if settings.saves_run and any(unit.outcomes for unit in saved.units):
-        from pytest_lmprog.harness.runs import save_run
+        from pytest_lmprog.harness.saved.store import save_run
 
         try:
             conclusion.stored = save_run(settings.cache_dir, saved, keep=settings.keep_runs)

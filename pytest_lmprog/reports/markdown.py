@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.results import CaseOutcome, MetricResult, UnitResult
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
-from pytest_lmprog.reports.diff_markdown import code, diff_markdown, plain
-from pytest_lmprog.reports.summing import RunVerdict, run_verdict
+from pytest_lmprog.reports.diff.markdown import diff_markdown
+from pytest_lmprog.reports.markdown_text import code, plain
+from pytest_lmprog.reports.run_verdict import RunVerdict, run_verdict
 
 __all__ = ["COMMENT_LIMIT", "markdown_report"]
 
@@ -91,7 +92,7 @@ def _what_is_missing(saved: SavedRun) -> Iterator[str]:
 def _reasons(saved: SavedRun) -> Iterator[str]:
     for unit in saved.units:
         for name, verdict in unit.verdicts.items():
-            if verdict.state in ("failed", "inconclusive", "not_judged"):
+            if verdict.state != "passed" and not verdict.told:
                 word = {"failed": "**failed**", "not_judged": "not judged"}.get(verdict.state, verdict.state)
                 said = "; ".join(verdict.reasons).removeprefix("not judged ").strip("()")
                 yield f"- {code(unit.info.name)} {code(name)} {word}: {_said(said)}"
@@ -175,7 +176,8 @@ def _fixed(unit: SavedUnit, result: UnitResult) -> Iterator[str]:
 
 def _known(unit: SavedUnit, result: UnitResult) -> Iterator[str]:
     for metric in result.metrics:
-        yield from _cases(unit, metric, _of(metric, "known_miss", "known_error"), "known misses")
+        found = _of(metric, "known_miss", "known_error")
+        yield from _cases(unit, metric, found, "known miss" if len(found) == 1 else "known misses")
 
 
 def _of(metric: MetricResult, *kinds: str) -> list[CaseOutcome]:
@@ -280,7 +282,8 @@ def _calls(saved: SavedRun, results: dict[str, UnitResult]) -> Iterator[str]:
 
 
 def _settings(saved: SavedRun) -> str:
-    said = [f"{name} {value}" for name, value in sorted(saved.settings.items()) if value not in (None, False)]
+    found = [(name.replace("_", " "), value) for name, value in sorted(saved.settings.items())]
+    said = [f"{name} {value}" for name, value in found if value not in (None, False)]
     return f"<sub>pytest-lmprog: {_as_html(plain(', '.join(said)))}</sub>"
 
 

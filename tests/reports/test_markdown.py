@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 
-from pytest_lmprog.harness.gates import MetricVerdict
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, UnitInfo
-from pytest_lmprog.harness.saved import SavedCandidate, SavedRun, SavedUnit, SavedWritten
+from pytest_lmprog.harness.saved.run import SavedCandidate, SavedRun, SavedUnit, SavedWritten
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.reports.markdown import COMMENT_LIMIT, markdown_report
 from pytest_lmprog.snapshots.text import to_text
 from tests.cli.conftest import NEW, OLD
@@ -110,6 +110,19 @@ def first(saved: SavedRun) -> str:
         (
             run(*GOOD, verdict=MetricVerdict("failed", ("score 0.5",)), passed=False),
             "**LM programs: FAIL** 1 gate failed",
+        ),
+        (
+            run(
+                *GOOD[:2],
+                outcome("c", "regressed", was=1.0),
+                verdict=MetricVerdict("failed", ("max_regressions is 0",)),
+                passed=False,
+            ),
+            "**LM programs: FAIL** 1 gate failed; 1 case worse than the baseline",
+        ),
+        (
+            run(*GOOD[:2], outcome("c", "regressed", was=1.0)),
+            "**LM programs: PASS** 1 case worse than the baseline; 1 metric, 3 cases",
         ),
         (
             run(*GOOD, verdict=MetricVerdict("inconclusive", ("p = 0.3",))),
