@@ -17,7 +17,7 @@ class TestSteps:
 
 
 @pytest.mark.lm_program(
-    program=Code, teleprompter=LabeledFewShot(k=4), trainset="problems.yaml", train_split="train"
+    program=Code, teleprompter=LabeledFewShot(k=4), trainset="problems.yaml", train_split="code"
 )
 class TestCode:
     def test_answer(self, example, prediction):
