@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.errors import CanonicalError, DataError, LmprogError, UsageError
-from pytest_lmprog.evaluation.attached import with_attached
 from pytest_lmprog.evaluation.inputs import InputNames, program_inputs
 from pytest_lmprog.evaluation.readers import read_table
 from pytest_lmprog.evaluation.rows import Place, examples_of
@@ -167,7 +166,12 @@ def _loaded(source: Any, base: Path) -> Dataset:
 def _from_file(path: Path) -> Dataset:
     place = Place(_shown(path), is_file=True)
     table = read_table(path, place.name)
-    examples, lines = examples_of(with_attached(table.rows, path.parent, place), place)
+    rows = list(table.rows)
+    if any(type(value) in (dict, list) for _, row in rows if type(row) is dict for value in row.values()):
+        from pytest_lmprog.evaluation.attached import with_attached
+
+        rows = list(with_attached(rows, path.parent, place))
+    examples, lines = examples_of(rows, place)
     data = Dataset(tuple(examples), tuple(lines), place, path)
     return data if table.inputs is None else data.with_inputs(table.inputs)
 

@@ -6,6 +6,7 @@ import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Condition, Lock
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from pytest_lmprog.canonical import digest
 from pytest_lmprog.lm.litellm_client import LiteLLMTransport, Target
 from pytest_lmprog.lm.local.catalog import Weights
+from pytest_lmprog.lm.local.patterns import grammar_form
 from pytest_lmprog.lm.local.server import Server, library
 from pytest_lmprog.lm.types import LMRequest, LMResponse
 
@@ -51,7 +53,7 @@ class Engine:
             transport = LiteLLMTransport(
                 lambda: target, timeout=timeout, priced=False, extra=lambda _: {**_defaults(request), **slot}
             )
-            return transport.ask(request)
+            return transport.ask(replace(request, response_format=grammar_form(request.response_format)))
 
     @contextmanager
     def _server(self, stem: str) -> Iterator[Server]:

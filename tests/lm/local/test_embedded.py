@@ -118,3 +118,19 @@ def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch: pytest.Monk
     monkeypatch.setattr("pytest_lmprog.lm.local.engine.engines._running", {})
     with pytest.raises(MissingExtraError, match=r"pytest-lmprog\[local\]"):
         LM("local/smollm2-135m")("x")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^[A-Z]{2}-[0-9]{3}$", r"^\d{2}\.\w{1,9}$", "^(yes|no)$"], ids=["plain", "classes", "choice"]
+)
+def test_a_pattern_constrains_what_is_said(lm: LM, pattern: str):
+    import re
+
+    import pytest_lmprog as lmp
+
+    signature = lmp.Signature({"q": lmp.InputField(), "a": lmp.OutputField(pattern=pattern)})
+    with lmp.context(lm=lm):
+        *pieces, final = lmp.stream(lmp.Predict(signature, max_tokens=40), ["a"], q="Hello, number seven.")
+    assert re.search(pattern, final.a)
+    assert "".join(piece.chunk for piece in pieces) == final.a
+    assert not any(piece.restarted for piece in pieces)
