@@ -12,6 +12,7 @@ from pytest_lmprog.snapshots import store
 from tests.cli.conftest import Workplace
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
+SNAPSHOTS = sorted(p.relative_to(EXAMPLE).as_posix() for p in EXAMPLE.glob("tests/__lm_snapshots__/*/*.yaml"))
 SNAPSHOT = "tests/__lm_snapshots__/test_support/TestTriage.yaml"
 
 
@@ -53,7 +54,7 @@ def test_clean(copy: Copy) -> None:
     code, out = copy.check()
     assert code == 0
     assert out.splitlines() == [
-        "1 snapshot checked: nothing pending, stale, edited or damaged",
+        f"{len(SNAPSHOTS)} snapshots checked: nothing pending, stale, edited or damaged",
         "only a pytest run can judge the models, the teleprompters' settings, values that only running code "
         "has, scores and baselines",
     ]
@@ -165,7 +166,7 @@ def test_a_pending_snapshot(copy: Copy) -> None:
     assert out.splitlines()[0] == (
         "tests/__lm_snapshots__/test_support/TestTriage.new.yaml: pending: a compiled prompt awaits review"
     )
-    assert "1 finding; 1 snapshot checked" in out
+    assert f"1 finding; {len(SNAPSHOTS)} snapshots checked" in out
     assert "`lmprog review` shows and decides it" in out
 
 
@@ -263,6 +264,6 @@ def test_nothing_to_check(place: Workplace) -> None:
 
 def test_json(copy: Copy) -> None:
     data = json.loads(copy.check("--json")[1])
-    assert data["checked"] == [SNAPSHOT]
+    assert data["checked"] == SNAPSHOTS
     assert data["findings"] == []
     assert "the models" in data["pytest_only"]["always"]

@@ -159,7 +159,8 @@ def test_pruning_drops_calls_that_are_no_longer_made(recorded: Project) -> None:
     from pytest_lmprog.cli import main
 
     recorded.run("--lm-record=new")
-    recorded.write("support/program.py", PROGRAM.replace("k: int = 2", "k: int = 3").replace("[:k]", "[:2]"))
+    changed = PROGRAM.replace("k: int = 2", "k: int = 30").replace("[:k]", "[:2]")
+    recorded.write("support/program.py", changed)  # of another size: a .pyc of the same second is known by it
     assert recorded.run("--lm-record=new").ret == 0
     assert len(lines(recorded)) == 9
     assert main(["-C", str(recorded.path), "cache", "prune"]) == 0
