@@ -19,6 +19,7 @@ from pytest_lmprog.lm.flight import Flight, flights, raised_again
 from pytest_lmprog.lm.redaction import Scrubber, environment_secrets
 from pytest_lmprog.lm.scope import AnswerStore, CallScope, current_scope, watcher
 from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.stores.tiered import TieredStore
 from pytest_lmprog.lm.types import Source
 from pytest_lmprog.lm.workers import workers
 from pytest_lmprog.records import dataclass
@@ -238,8 +239,16 @@ def stored_result(store: AnswerStore, key: str, run: str | None) -> CallResult |
         source = "memory" if type(store) is MemoryStore else "cache"
     if entry is None:
         return None
+    found = _read(entry, source, run)
+    if found is None and run is not None and isinstance(store, TieredStore):
+        newer = store.fresh(key)
+        found = None if newer is None else _read(newer, "cache", run)
+    return found
+
+
+def _read(entry: bytes, source: Source, asked_in: str | None) -> CallResult | None:
     try:
-        return read_call(entry, source, asked_in=run)
+        return read_call(entry, source, asked_in=asked_in)
     except (ValueError, KeyError, TypeError) as error:
         _warn_damaged(error)
         return None

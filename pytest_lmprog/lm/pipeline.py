@@ -33,6 +33,7 @@ from pytest_lmprog.lm.retry import RetryPolicy
 from pytest_lmprog.lm.scope import AnswerStore, CallScope, RecordingBook, current_scope
 from pytest_lmprog.lm.shortening import shortened
 from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.stores.tiered import TieredStore
 from pytest_lmprog.lm.transport import Transport
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source
 from pytest_lmprog.lm.workers import workers
@@ -313,6 +314,14 @@ def _stored(store: AnswerStore, key: str, asked_in: str | None) -> LMResponse | 
         source = "memory" if type(store) is MemoryStore else "cache"
     if entry is None:
         return None
+    found = _read(entry, source, asked_in)
+    if found is None and asked_in is not None and isinstance(store, TieredStore):
+        newer = store.fresh(key)
+        found = None if newer is None else _read(newer, "cache", asked_in)
+    return found
+
+
+def _read(entry: bytes, source: Source, asked_in: str | None) -> LMResponse | None:
     try:
         return read_answer(entry, source, asked_in=asked_in)
     except (ValueError, KeyError, TypeError) as error:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pytest_lmprog.lm.entry import encode_answer
+from pytest_lmprog.lm.pipeline import _stored
 from pytest_lmprog.lm.scope import AnswerStore
 from pytest_lmprog.lm.stores import open_store
 from pytest_lmprog.lm.stores.disk import DiskStore
 from pytest_lmprog.lm.stores.memory import MemoryStore
 from pytest_lmprog.lm.stores.tiered import TieredStore
+from pytest_lmprog.lm.types import LMRequest, LMResponse
 
 MakeStore = Callable[[Path], AnswerStore]
 
@@ -136,3 +139,18 @@ class TestTieredStore:
         front, back = MemoryStore(), MemoryStore()
         TieredStore(front, back).set(key(1), b"x")
         assert front.get(key(1)) == back.get(key(1)) == b"x"
+
+
+def test_a_newer_row_of_another_is_seen_past_an_old_one_in_front():
+    """``--lm-record=all``: what this process read before another asked anew will not do."""
+    front, back = MemoryStore(), MemoryStore()
+    tiered = TieredStore(front, back)
+    request = LMRequest("m", ({"role": "user", "content": "q"},))
+    rows = (("old", "1"), ("new", "2"))
+    old, new = (encode_answer(request, LMResponse(text), "", asked_in=run) for text, run in rows)
+    front.set(key(1), old)
+    back.set(key(1), new)
+    found = _stored(tiered, key(1), "2")
+    assert found is not None
+    assert found.text == "new"
+    assert front.get(key(1)) == new

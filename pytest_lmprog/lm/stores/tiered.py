@@ -32,6 +32,14 @@ class TieredStore:
                 self.front.set(key, value)
         return value
 
+    def fresh(self, key: str) -> bytes | None:
+        """Return what ``back`` holds now, where what ``front`` holds will not do: another thread or process
+        may have stored a newer row."""
+        value = self.back.get(key)
+        if value is not None:
+            self.front.set(key, value)
+        return value
+
     def set(self, key: str, value: bytes) -> None:
         """Store ``value`` in both. Never raises for a ``back`` that cannot be written."""
         self.front.set(key, value)
