@@ -147,6 +147,7 @@ class Candidate:
     ``score`` is None where the candidate was dropped before it was evaluated fully (it could not win), or
     nothing was evaluated. Which losers are dropped depends on timing: of a loser nothing may enter an
     artifact. ``characters`` are those of its rendered prompts without the inputs, the first tie-breaker.
+    ``parents``: indices of the candidates that it was made from, none for a first one, two for a merge.
     ``spent``: by the runs that evaluated it, as far as they went.
     """
 
@@ -155,7 +156,7 @@ class Candidate:
     program: Module
     score: float | None
     characters: int
-    parent: int | None = None
+    parents: tuple[int, ...] = ()
     spent: Spent = field(default_factory=Spent)
 
 

@@ -26,7 +26,7 @@ class Proposal:
     index: int
     label: str
     program: Module
-    parent: int | None = None
+    parents: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -94,7 +94,7 @@ class Entry:
             proposal.program,
             score,
             self.characters,
-            proposal.parent,
+            proposal.parents,
             self.spent,
         )
 

@@ -92,7 +92,7 @@ class TeleprompterBase(ABC):
         from pytest_lmprog.teleprompt.study import Study
 
         self.check(task)
-        teaching, ranking = self._objectives(task)
+        teaching, ranking = self.objectives(task)
         settings = {} if runtime.lm is None else {"lm": runtime.lm}
 
         def plan(desk: Desk) -> Plan[CompileResult]:
@@ -125,7 +125,7 @@ class TeleprompterBase(ABC):
         metric: Callable[..., Any] | Metric | None = getattr(self, "metric", None)
         return metric
 
-    def _objectives(self, task: CompileTask) -> tuple[Objective, Objective]:
+    def objectives(self, task: CompileTask) -> tuple[Objective, Objective]:
         """Return what decides on demos and what ranks candidates."""
         from pytest_lmprog.evaluation.callables import as_metric
 
@@ -187,7 +187,7 @@ def _entry(result: CompileResult, place: int) -> dict[str, Any]:
     return {
         "index": candidate.index,
         "label": candidate.label,
-        "parent": candidate.parent,
+        "parents": list(candidate.parents),
         "score": candidate.score,
         "characters": candidate.characters,
         "demos": demos,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -14,11 +14,15 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Predict
 from pytest_lmprog.programs.context import current
 from pytest_lmprog.records import dataclass
-from pytest_lmprog.teleprompt.base import CompileTask
+from pytest_lmprog.teleprompt.base import Candidate, CompileTask
 from pytest_lmprog.teleprompt.calls import student_calls, teacher_calls
 from pytest_lmprog.teleprompt.desk import Desk, Job
 
 __all__ = ["Study"]
+
+
+def _unnoted(candidate: Candidate) -> None:
+    del candidate
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Study:
     ranking: scores candidates.
     seed: of every random choice, through ``seeds.seeded``.
     settings: overrides of the context of every run (the runtime's LM).
+    note: to be told of each candidate once, when no more is to be learnt of it (evaluated or dropped), in
+        any order: for the journal and for people, never for decisions.
     """
 
     task: CompileTask
@@ -39,11 +45,50 @@ class Study:
     desk: Desk
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    note: Callable[[Candidate], None] = _unnoted
 
-    def student_job(self, program: Module, example: Example, phase: str) -> Job:
-        """Return a scored run of a candidate's program."""
-        calls = student_calls(self.task)
-        return Job(program, example, phase, calls, self.ranking, settings=self.settings)
+    def student_job(self, program: Module, example: Example, phase: str, *, rollout: int = 0) -> Job:
+        """Return a scored run of a candidate's program. Rollouts after the first are sampled at
+        temperature 1.0."""
+        return Job(
+            program,
+            example,
+            phase,
+            student_calls(self.task),
+            self.ranking,
+            rollout=rollout,
+            params={"temperature": 1.0} if rollout else {},
+            settings=self.settings,
+        )
+
+    def ask_job(
+        self,
+        program: Module,
+        inputs: Mapping[str, Any],
+        *,
+        phase: str = "propose",
+        lm: LanguageModel | None = None,
+        rollout: int = 0,
+        temperature: float | None = None,
+    ) -> Job:
+        """Return an unscored run of a program of the strategy's own: one that proposes, reflects or sums up.
+
+        Its result's ``prediction`` is the answer; an answer that did not parse is its ``error``, and then
+        the strategy goes on without a proposal. ``lm``: instead of the student's.
+        """
+        asked = Example(inputs).with_inputs(*inputs)
+        settings = self.settings if lm is None else {**self.settings, "lm": lm}
+        params = {} if temperature is None else {"temperature": temperature}
+        return Job(
+            program,
+            asked,
+            phase,
+            program.max_calls(),
+            Objective(()),
+            rollout=rollout,
+            params=params,
+            settings=settings,
+        )
 
     def teacher_job(
         self, program: Module, example: Example, *, rollout: int, settings: Mapping[str, Any]

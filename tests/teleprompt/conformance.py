@@ -30,6 +30,7 @@ from tests.teleprompt.world import (
     QA,
     Asked,
     Looping,
+    Pair,
     WorldLM,
     jitter,
     labeled_of,
@@ -49,7 +50,8 @@ TRAIN, VAL = 12, 9
 class TeleprompterConformance:
     """Subclass it and define ``make``.
 
-    ``asks`` says whether the strategy calls an LM at all, ``ranks`` whether it scores candidates.
+    ``asks`` says whether the strategy calls an LM at all, ``ranks`` whether it scores candidates. Where the
+    strategy's own programs ask (for proposals), the world makes texts up: override ``propose`` for others.
     """
 
     asks = True
@@ -58,6 +60,12 @@ class TeleprompterConformance:
     def make(self) -> TeleprompterBase:
         """Return the strategy, with the metric ``exact`` where it takes one."""
         raise NotImplementedError
+
+    propose: Any = None
+
+    def world(self, answer: Any, **more: Any) -> WorldLM:
+        """Return the LM of the world, which answers the student with ``answer``."""
+        return WorldLM(answer, propose=self.propose, **more)
 
     def run(
         self, lm: Any, *, concurrency: int = 8, runtime: dict[str, Any] | None = None, **more: Any
@@ -81,7 +89,7 @@ class TeleprompterConformance:
     def test_the_result_is_the_same_at_any_concurrency(self, student, valset, seed):
         outcomes = []
         for concurrency in (1, 8, 64):
-            lm = WorldLM(moody, latency=jitter)
+            lm = self.world(moody, latency=jitter)
             result = self.run(
                 lm, concurrency=concurrency, student=student(), valset=valset, runtime={"seed": seed}
             )
@@ -89,21 +97,41 @@ class TeleprompterConformance:
         assert outcomes[0] == outcomes[1] == outcomes[2]
 
     def test_running_it_again_asks_nothing_new(self):
-        lm = WorldLM(moody, latency=jitter)
+        lm = self.world(moody, latency=jitter)
         first = result_of(self.run(lm, concurrency=64))
-        asked = {json.dumps([a.inputs, a.demos, a.rollout]) for a in lm.live}
+        asked = {a.key for a in lm.live}
         again = result_of(self.run(lm, concurrency=1))
         assert first == again
         # Which losers are dropped depends on timing, so a second run may ask for a dropped one's runs;
         # nothing is ever asked twice.
-        keys = [json.dumps([a.inputs, a.demos, a.rollout]) for a in lm.live]
+        keys = [a.key for a in lm.live]
         assert len(keys) == len(set(keys))
         assert asked <= set(keys)
+
+    def test_it_resumes_from_any_answers_that_were_stored(self):
+        whole = self.world(moody, latency=jitter)
+        expected = result_of(self.run(whole))
+        for share in (0.3, 0.8):
+            lm = self.world(moody, latency=jitter)
+            lm.memory.update({k: v for k, v in whole.memory.items() if portion("kept", k) < share})
+            kept = len(lm.memory)
+            assert result_of(self.run(lm, concurrency=3)) == expected
+            assert self.ranks or len(lm.live) == len(whole.live) - kept
+
+    def test_frozen_predictors_are_left_alone(self):
+        student = labeled_of(Pair(), 2)
+        student.freeze("second")
+        result = self.run(self.world(moody), student=student)
+        for candidate in result.candidates:
+            second = candidate.program.second
+            assert second.is_frozen
+            assert second.demos == student.second.demos
+            assert second.signature is student.second.signature
 
     def test_the_student_is_untouched(self):
         student = labeled_of(QA(), 2)
         predictor, before = student.answer, (shown(student), student.answer.signature, student.answer.lm)
-        result = self.run(WorldLM(moody), student=student)
+        result = self.run(self.world(moody), student=student)
         assert student.answer is predictor
         assert (shown(student), student.answer.signature, student.answer.lm) == before
         assert result.program is not student
@@ -111,19 +139,19 @@ class TeleprompterConformance:
         assert all(c.program is not student for c in result.candidates)
 
     def test_predictors_keep_their_names(self):
-        result = self.run(WorldLM(moody), student=Looping())
+        result = self.run(self.world(moody), student=Looping())
         assert [name for name, _ in result.program.named_predictors()] == ["steps[0]"]
         assert type(result.program) is Looping
 
     def test_demos_hold_nothing_but_fields_of_their_predictor(self):
         noisy = [e.copy(note="secret").with_inputs("question") for e in rows(TRAIN)]
-        result = self.run(WorldLM(moody), trainset=noisy)
+        result = self.run(self.world(moody), trainset=noisy)
         for candidate in result.candidates:
             for demo in shown(candidate.program)["answer"]:
                 assert set(demo) <= {"question", "answer"}
 
     def test_the_winner_is_among_the_candidates(self):
-        result = self.run(WorldLM(moody))
+        result = self.run(self.world(moody))
         winner = result.candidates[result.winner]
         assert winner.program is result.program
         assert winner.score == result.score
@@ -132,15 +160,15 @@ class TeleprompterConformance:
 
     @pytest.mark.parametrize("valset", [None, rows(TRAIN)])
     def test_an_examples_own_answer_is_never_among_its_demos(self, valset):
-        lm = WorldLM(moody)
+        lm = self.world(moody)
         self.run(lm, valset=valset)
         for one in lm.live:
-            assert one.inputs["question"] not in one.shown
+            assert one.is_proposal or one.inputs["question"] not in one.shown
 
     @pytest.mark.parametrize("student", [QA, Looping])
     def test_the_bound_holds(self, student):
         strategy = self.make()
-        lm = WorldLM(lambda one: {"answer": "wrong"})
+        lm = self.world(lambda one: {"answer": "wrong"})
         self.run(lm, student=student())
         bound = strategy.bound(task(rows(TRAIN), student=student()))
         assert lm.taken <= bound.calls
@@ -156,12 +184,12 @@ class TeleprompterConformance:
             from pytest_lmprog.errors import CallLimitError
 
             with pytest.raises(CallLimitError, match="more than 2 calls to the LM"):
-                self.run(WorldLM(lambda one: {"answer": "wrong"}), student=Liar())
+                self.run(self.world(lambda one: {"answer": "wrong"}), student=Liar())
 
     @pytest.mark.parametrize("budget", [0, 1, 2, 5, 11, 23])
     @pytest.mark.parametrize("concurrency", [1, 8])
     def test_the_budget_is_never_exceeded(self, budget, concurrency):
-        lm = WorldLM(moody, budget=budget, latency=jitter)
+        lm = self.world(moody, budget=budget, latency=jitter)
         result = self.run(lm, concurrency=concurrency)
         assert len(lm.live) <= budget
         assert [name for name, _ in result.program.named_predictors()] == ["answer"]
@@ -177,7 +205,7 @@ class TeleprompterConformance:
             question = one.inputs["question"]
             return "no JSON" if portion(question) < 0.4 else {"answer": truth(question)}
 
-        result = self.run(WorldLM(broken))
+        result = self.run(self.world(broken))
         bad = {f"q{i}" for i in range(TRAIN) if portion(f"q{i}") < 0.4}
         assert bad  # else this tests nothing
         if self.ranks:
@@ -193,8 +221,8 @@ class TeleprompterConformance:
                 return unreachable(one)
             return moody(one)
 
-        whole = result_of(self.run(WorldLM(moody, latency=jitter)))
-        lm = WorldLM(flaky, latency=jitter)
+        whole = result_of(self.run(self.world(moody, latency=jitter)))
+        lm = self.world(flaky, latency=jitter)
         down["now"] = True
         with pytest.raises(CompileError, match="nobody answers") as stopped:
             self.run(lm)
@@ -212,7 +240,7 @@ class TeleprompterConformance:
         strategy = self.make()
         if not self.asks or not hasattr(strategy, "metric"):
             return
-        with context(lm=WorldLM(lambda one: {"answer": "x"})), pytest.raises(CompileError) as stopped:
+        with context(lm=self.world(lambda one: {"answer": "x"})), pytest.raises(CompileError) as stopped:
             strategy.with_settings(metric=broken).compile_result(task(rows(3)), CompileRuntime())
         assert "metric broken raised KeyError" in str(stopped.value)
         assert rows(3)[0].id in str(stopped.value)
@@ -224,13 +252,13 @@ class TeleprompterConformance:
 
         if self.asks:
             with pytest.raises(ReplayMissError):
-                self.run(WorldLM(miss))
+                self.run(self.world(miss))
 
     def test_an_executor_of_the_callers_is_used_and_left_open(self):
         with ThreadPoolExecutor(4) as executor:
-            result = self.run(WorldLM(moody), concurrency=4, runtime={"executor": executor})
+            result = self.run(self.world(moody), concurrency=4, runtime={"executor": executor})
             assert executor.submit(int, "1").result() == 1
-        assert result_of(result) == result_of(self.run(WorldLM(moody)))
+        assert result_of(result) == result_of(self.run(self.world(moody)))
 
     def test_progress_comes_from_the_calling_thread_and_never_runs_over(self):
         events: list[ProgressEvent] = []
@@ -240,7 +268,7 @@ class TeleprompterConformance:
             events.append(event)
             threads.add(threading.get_ident())
 
-        self.run(WorldLM(moody, latency=jitter), runtime={"progress": progress})
+        self.run(self.world(moody, latency=jitter), runtime={"progress": progress})
         assert bool(events) is self.asks
         assert threads <= {threading.get_ident()}
         assert all(e.done <= e.total for e in events)
@@ -258,7 +286,7 @@ class TeleprompterConformance:
             def write(self, entry: Any) -> None:
                 entries.append(entry)
 
-        result = self.run(WorldLM(moody), runtime={"journal": Journal()})
+        result = self.run(self.world(moody), runtime={"journal": Journal()})
         assert [e["index"] for e in entries] == [c.index for c in result.candidates]
         assert [e["winner"] for e in entries].count(True) == 1
         assert json.loads(json.dumps(entries)) == entries
@@ -271,7 +299,7 @@ class TeleprompterConformance:
         assert strategy.describe().startswith(type(strategy).__name__ + "(")
 
     def test_compile_is_dspys(self):
-        with context(lm=WorldLM(moody)), _quiet():
+        with context(lm=self.world(moody)), _quiet():
             program = self.make().compile(
                 QA(), trainset=rows(TRAIN), teacher=None, valset=rows(VAL, start=100)
             )
@@ -283,12 +311,12 @@ class TeleprompterConformance:
                 return Predict("question -> answer")(question=question)
 
         with pytest.raises(UsageError, match="trainset is empty"):
-            self.make().compile_result(task([]), CompileRuntime(lm=WorldLM(moody)))
+            self.make().compile_result(task([]), CompileRuntime(lm=self.world(moody)))
         with pytest.raises(UsageError, match="Empty has no predictors"):
-            self.make().compile_result(task(rows(2), student=Empty()), CompileRuntime(lm=WorldLM(moody)))
+            self.make().compile_result(task(rows(2), student=Empty()), CompileRuntime(lm=self.world(moody)))
 
     def test_one_example_is_enough(self):
-        result = self.run(WorldLM(moody), trainset=rows(1))
+        result = self.run(self.world(moody), trainset=rows(1))
         assert len(shown(result.program)["answer"]) <= 1
 
 

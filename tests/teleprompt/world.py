@@ -17,6 +17,7 @@ from pytest_lmprog.lm.scope import current_scope
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse
 from pytest_lmprog.programs import Example, Module, Predict
 from pytest_lmprog.teleprompt import CompileResult, CompileTask
+from pytest_lmprog.teleprompt.instructions import instructions_of
 
 
 class PlainAdapter:
@@ -25,8 +26,10 @@ class PlainAdapter:
     name = "plain"
 
     def prompt(self, signature: Any, demos: Sequence[Mapping[str, Any]]) -> PlainPrompt:
-        names = tuple(signature.input_fields)
-        return PlainPrompt(signature.instructions, tuple(json.dumps(dict(d)) for d in demos), names)
+        shown = tuple(json.dumps(dict(d)) for d in demos)
+        return PlainPrompt(
+            signature.instructions, shown, tuple(signature.input_fields), tuple(signature.output_fields)
+        )
 
     def response_format(self, signature: Any) -> None:
         return None
@@ -44,11 +47,14 @@ class PlainPrompt:
     instructions: str
     demos: tuple[str, ...]
     names: tuple[str, ...]
+    outputs: tuple[str, ...]
 
     def render(self, inputs: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
         shown = [{"role": "user", "content": demo} for demo in self.demos]
-        last = {"role": "user", "content": json.dumps({name: inputs[name] for name in self.names})}
-        return ({"role": "system", "content": self.instructions}, *shown, last)
+        # The names of the outputs are no part of the contents, so that they count for no length.
+        system = {"role": "system", "content": self.instructions, "name": ",".join(self.outputs)}
+        given = {name: plain(inputs[name]) for name in self.names}
+        return (system, *shown, {"role": "user", "content": json.dumps(given)})
 
     def template(self) -> tuple[Mapping[str, Any], ...]:
         return self.render({name: "{" + name + "}" for name in self.names})
@@ -56,22 +62,42 @@ class PlainPrompt:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, read back: inputs, demos and rollout."""
+    """A request, read back: instructions, names of the outputs, inputs, demos and rollout."""
 
     inputs: Mapping[str, Any]
     demos: tuple[Mapping[str, Any], ...]
     rollout: int
     temperature: float | None
+    instructions: str = ""
+    outputs: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, request: LMRequest) -> Asked:
-        contents = [json.loads(m["content"]) for m in request.messages[1:]]
-        return cls(contents[-1], tuple(contents[:-1]), request.rollout, request.params.get("temperature"))
+        system, *others = request.messages
+        contents = [json.loads(m["content"]) for m in others]
+        return cls(
+            contents[-1],
+            tuple(contents[:-1]),
+            request.rollout,
+            request.params.get("temperature"),
+            system["content"],
+            tuple(system["name"].split(",")),
+        )
 
     @property
     def shown(self) -> list[str]:
         """The questions among the demos."""
         return [demo["question"] for demo in self.demos]
+
+    @property
+    def is_proposal(self) -> bool:
+        """Whether a strategy's own program asks, not the student."""
+        return self.outputs != ("answer",)
+
+    @property
+    def key(self) -> str:
+        """What tells it from other requests."""
+        return json.dumps([self.instructions, self.inputs, self.demos, self.rollout, self.temperature])
 
 
 @dataclass
@@ -83,12 +109,14 @@ class WorldLM:
     answer: returns the output fields, text that is sent as it is, or an error that is raised.
     latency: seconds, or a callable of the request's key.
     budget: live calls that are allowed.
+    propose: answers what strategies' own programs ask, in the same way; by default with made-up texts.
     """
 
     answer: Callable[[Asked], Any]
     latency: float | Callable[[str], float] = 0.0
     budget: int | None = None
     model: str = "world"
+    propose: Callable[[Asked], Any] | None = None
     memory: dict[str, LMResponse] = field(default_factory=dict)
     live: list[Asked] = field(default_factory=list)
     taken: int = 0
@@ -140,7 +168,8 @@ class WorldLM:
             seconds = self.latency(request.key) if callable(self.latency) else self.latency
             if seconds:
                 time.sleep(seconds)
-            value = self.answer(Asked.of(request))
+            asked = Asked.of(request)
+            value = (self.propose or made_up)(asked) if asked.is_proposal else self.answer(asked)
         finally:
             with self._lock:
                 self._in_flight -= 1
@@ -150,6 +179,19 @@ class WorldLM:
         with self._lock:
             self.memory[request.key] = response
         return response
+
+
+def made_up(asked: Asked) -> dict[str, str]:
+    """Answers a proposal: each output a text that looks random and is a function of the request."""
+    return {name: f"{name} {hashlib.sha256(asked.key.encode()).hexdigest()[:8]}" for name in asked.outputs}
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON data, or as text where it has no such form."""
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError:
+        return str(value)
 
 
 def jitter(key: str) -> float:
@@ -208,6 +250,18 @@ class QA(Module):
         return self.answer(question=question)
 
 
+class Pair(Module):
+    """Two predictors of one shape: the second is asked where the first does not know."""
+
+    def __init__(self) -> None:
+        self.first = Predict("question -> answer")
+        self.second = Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        result = self.first(question=question)
+        return result if result.answer.startswith("a") else self.second(question=question)
+
+
 class Looping(Module):
     """Asks one predictor up to three times, and a nameless one; it declares how often."""
 
@@ -254,7 +308,11 @@ def result_of(result: CompileResult) -> dict[str, Any]:
         "validated_on": result.validated_on,
         "stopped": result.stopped,
         "notes": result.notes,
-        "candidates": [(c.index, c.label, shown(c.program)) for c in result.candidates],
+        "instructions": instructions_of(result.program),
+        "candidates": [
+            (c.index, c.label, c.parents, instructions_of(c.program), shown(c.program))
+            for c in result.candidates
+        ],
     }
 
 
