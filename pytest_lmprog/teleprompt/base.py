@@ -75,10 +75,18 @@ class Progress(Protocol):
 
 
 class Journal(Protocol):
-    """Takes one plain entry a candidate, in candidate order."""
+    """Takes plain entries of a compile (see ``journal``), on the coordinating thread. It raises nothing."""
 
-    def write(self, entry: Mapping[str, Any]) -> None:
-        """Note one candidate."""
+    def begin(self, head: Mapping[str, Any]) -> None:
+        """Note what is compiled, before anything is asked."""
+        ...
+
+    def note(self, entry: Mapping[str, Any]) -> None:
+        """Note a candidate of which no more is learnt, in any order: for whoever watches."""
+        ...
+
+    def finish(self, entries: Sequence[Mapping[str, Any]], end: Mapping[str, Any]) -> None:
+        """Note all candidates in index order, and how it ended. Not called where the compile failed."""
         ...
 
 
@@ -87,8 +95,14 @@ def _no_progress(event: ProgressEvent) -> None:
 
 
 class _NoJournal:
-    def write(self, entry: Mapping[str, Any]) -> None:
-        """Drop the entry."""
+    def begin(self, head: Mapping[str, Any]) -> None:
+        """Drop it."""
+
+    def note(self, entry: Mapping[str, Any]) -> None:
+        """Drop it."""
+
+    def finish(self, entries: Sequence[Mapping[str, Any]], end: Mapping[str, Any]) -> None:
+        """Drop them."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,7 @@ class CompileRuntime:
     concurrency: runs in flight at most.
     executor: of threads, with at least ``concurrency`` workers, or None for one of its own.
     scope: call scope of every run (cache, budget, tally); a fresh CallLimit is added for each run.
+    journal: told of each candidate (``journal.FileJournal`` writes a file); by default nobody is.
     """
 
     seed: int = 0

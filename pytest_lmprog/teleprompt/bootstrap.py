@@ -86,6 +86,7 @@ class BootstrapFewShot(TeleprompterBase):
 
         found = yield from bootstrap(study, self.spec(study.task.trainset, self.max_bootstrapped_demos))
         candidate = Candidate(0, "bootstrap", found.program, None, study.characters(found.program))
+        study.note(candidate)
         stopped: StopReason = "done" if found.whole else "budget"
         return CompileResult(found.program, (candidate,), 0, stopped=stopped, notes=found.notes)
 

@@ -75,4 +75,5 @@ class LabeledFewShot(TeleprompterBase):
         task = study.task
         program = labeled_program(task.student, task.trainset, self.k, seed=study.seed, sample=self.sample)
         candidate = Candidate(0, "labeled", program, None, study.characters(program))
+        study.note(candidate)
         return CompileResult(program, (candidate,), 0)

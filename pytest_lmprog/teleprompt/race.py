@@ -216,9 +216,13 @@ class Race:
             del self._running[ticket]
             self.study.desk.withdraw(ticket)
         self.study.desk.expect(-len(entry.unstarted))
+        self.study.note(entry.candidate())
 
     def _announce(self, entry: Entry) -> None:
-        if entry.standing.complete and entry is self.leader():
+        if not entry.standing.complete:
+            return
+        self.study.note(entry.candidate())
+        if entry is self.leader():
             self.study.desk.best(entry.standing.least(), entry.proposal.label)
 
     def leader(self) -> Entry | None:

@@ -17,7 +17,7 @@ from pytest_lmprog.evaluation.scores import Metric, Objective
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module
 from pytest_lmprog.records import dataclass
-from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
+from pytest_lmprog.teleprompt.base import CallBound, Candidate, CompileResult, CompileRuntime, CompileTask
 
 if TYPE_CHECKING:
     from pytest_lmprog.teleprompt.desk import Desk, Plan
@@ -88,6 +88,7 @@ class TeleprompterBase(ABC):
 
     def compile_result(self, task: CompileTask, runtime: CompileRuntime) -> CompileResult:
         """Compile. See ``Teleprompter.compile_result`` for what holds."""
+        from pytest_lmprog.teleprompt import journal
         from pytest_lmprog.teleprompt.driver import drive
         from pytest_lmprog.teleprompt.study import Study
 
@@ -95,13 +96,16 @@ class TeleprompterBase(ABC):
         teaching, ranking = self.objectives(task)
         settings = {} if runtime.lm is None else {"lm": runtime.lm}
 
+        def note(candidate: Candidate) -> None:
+            runtime.journal.note(journal.candidate_entry(candidate))
+
         def plan(desk: Desk) -> Plan[CompileResult]:
             desk.expect(self.bound(task).runs)
-            return self.plan(Study(task, teaching, ranking, desk, runtime.seed, settings))
+            return self.plan(Study(task, teaching, ranking, desk, runtime.seed, settings, note))
 
+        runtime.journal.begin(journal.head_entry(self, task, runtime.seed))
         result = drive(plan, runtime)
-        for place in range(len(result.candidates)):
-            runtime.journal.write(_entry(result, place))
+        runtime.journal.finish(journal.result_entries(result), journal.end_entry(result))
         return result
 
     def check(self, task: CompileTask) -> None:
@@ -178,18 +182,3 @@ def _plain(value: Any) -> Any:
         return value.model
     name = getattr(value, "__qualname__", None) or getattr(value, "name", None)
     return name if isinstance(name, str) else type(value).__qualname__
-
-
-def _entry(result: CompileResult, place: int) -> dict[str, Any]:
-    """Return the journal entry of a candidate."""
-    candidate = result.candidates[place]
-    demos = {name: len(predictor.demos) for name, predictor in candidate.program.named_predictors()}
-    return {
-        "index": candidate.index,
-        "label": candidate.label,
-        "parents": list(candidate.parents),
-        "score": candidate.score,
-        "characters": candidate.characters,
-        "demos": demos,
-        "winner": place == result.winner,
-    }

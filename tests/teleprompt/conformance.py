@@ -47,6 +47,25 @@ from tests.teleprompt.world import (
 TRAIN, VAL = 12, 9
 
 
+class Noted:
+    """A journal that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.head: Any = None
+        self.noted: list[Any] = []
+        self.entries: list[Any] = []
+        self.end: Any = None
+
+    def begin(self, head: Any) -> None:
+        self.head = head
+
+    def note(self, entry: Any) -> None:
+        self.noted.append(entry)
+
+    def finish(self, entries: Any, end: Any) -> None:
+        self.entries, self.end = list(entries), end
+
+
 class TeleprompterConformance:
     """Subclass it and define ``make``.
 
@@ -280,16 +299,24 @@ class TeleprompterConformance:
         assert bool(bests) is self.ranks
 
     def test_the_journal_has_one_plain_entry_a_candidate_in_order(self):
-        entries: list[Any] = []
+        journal = Noted()
+        result = self.run(self.world(moody), runtime={"journal": journal})
+        assert [e["index"] for e in journal.entries] == [c.index for c in result.candidates]
+        assert [e["winner"] for e in journal.entries].count(True) == 1
+        assert journal.end["winner"] == result.candidates[result.winner].index
+        plain = [journal.head, *journal.noted, *journal.entries, journal.end]
+        assert json.loads(json.dumps(plain)) == plain
 
-        class Journal:
-            def write(self, entry: Any) -> None:
-                entries.append(entry)
-
-        result = self.run(self.world(moody), runtime={"journal": Journal()})
-        assert [e["index"] for e in entries] == [c.index for c in result.candidates]
-        assert [e["winner"] for e in entries].count(True) == 1
-        assert json.loads(json.dumps(entries)) == entries
+    def test_candidates_are_noted_as_they_become_known(self):
+        journal = Noted()
+        self.run(self.world(moody, latency=jitter), runtime={"journal": journal})
+        final = {entry["index"]: entry for entry in journal.entries}
+        noted = {entry["index"]: entry for entry in journal.noted}
+        assert len(noted) == len(journal.noted), "each once"
+        assert noted.keys() <= final.keys()
+        for index, entry in noted.items():
+            assert final[index] == {**entry, "winner": final[index]["winner"]}
+        assert {index for index, entry in final.items() if entry["score"] is not None} <= noted.keys()
 
     def test_settings_are_plain_data(self):
         strategy = self.make()
