@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import field, replace
+from dataclasses import field
 
 from pytest_lmprog.errors import BudgetExceededError
 from pytest_lmprog.programs import Example
@@ -13,10 +13,11 @@ from pytest_lmprog.teleprompt.base import Candidate, CompileResult
 from pytest_lmprog.teleprompt.bootstrapping import Bootstrap, Bootstrapped, bootstrap
 from pytest_lmprog.teleprompt.demos import labeled_program, with_demos
 from pytest_lmprog.teleprompt.desk import Plan, Ticket
-from pytest_lmprog.teleprompt.race import Entry, Proposal, Race
+from pytest_lmprog.teleprompt.race import Proposal, Race
 from pytest_lmprog.teleprompt.random_search import FIXED, BootstrapFewShotWithRandomSearch
 from pytest_lmprog.teleprompt.seeds import seeded
 from pytest_lmprog.teleprompt.study import Study
+from pytest_lmprog.teleprompt.verdict import best_so_far, verdict
 
 __all__ = ["Search", "Source", "sources"]
 
@@ -71,7 +72,7 @@ class Search:
             yield from self._run()
         except BudgetExceededError:
             return self._best_so_far()
-        return self._result(self.race.leader())
+        return verdict(self.race)  # the first candidates need no run to be proposed
 
     def _run(self) -> Plan[None]:
         self._propose()
@@ -115,33 +116,7 @@ class Search:
 
     def _best_so_far(self) -> CompileResult:
         """The budget is spent: the best candidate that is evaluated fully, else the student as it is."""
-        leader = self.race.leader()
-        if leader is not None:
-            return replace(self._result(leader), stopped="budget")
         own = self.study.task.student.copy()
-        listed = self._candidates()
-        unevaluated = Candidate(
-            len(listed) and listed[-1].index + 1, "student", own, None, self.study.characters(own)
-        )
-        note = "the budget was spent before a candidate was evaluated: the program is as written"
-        return CompileResult(own, (*listed, unevaluated), len(listed), stopped="budget", notes=(note,))
-
-    def _result(self, winner: Entry | None) -> CompileResult:
-        assert winner is not None  # the first candidates need no run to be proposed
-        candidates = self._candidates()
-        examples = len(self.race.examples)
-        return CompileResult(
-            winner.proposal.program,
-            candidates,
-            next(i for i, c in enumerate(candidates) if c.index == winner.proposal.index),
-            winner.standing.least(),
-            examples,
-            notes=(*winner.proposal.notes, *_errors(winner, examples)),
-        )
-
-    def _candidates(self) -> tuple[Candidate, ...]:
-        return tuple(self.race.entries[index].candidate() for index in sorted(self.race.entries))
-
-
-def _errors(winner: Entry, examples: int) -> tuple[str, ...]:
-    return (f"{winner.errors} of {examples} validation runs ended in an error",) if winner.errors else ()
+        index = max(self.race.entries, default=-1) + 1
+        student = Candidate(index, "student", own, None, self.study.characters(own))
+        return best_so_far(self.race, student)

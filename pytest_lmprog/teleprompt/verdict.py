@@ -1,0 +1,60 @@
+"""Verdicts: what a race of candidates came to, as the result of a compile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_lmprog.teleprompt.base import Candidate, CompileResult
+from pytest_lmprog.teleprompt.race import Entry, Race
+
+__all__ = ["best_so_far", "listed", "verdict"]
+
+
+def verdict(race: Race, *, unraced: Sequence[Candidate] = ()) -> CompileResult:
+    """Return the result whose winner leads the race; there must be one.
+
+    ``unraced``: candidates to list besides those of the race, which stand for none of its indices.
+    """
+    winner = race.leader()
+    assert winner is not None  # whoever asks has evaluated one
+    candidates = listed(race, unraced)
+    examples = len(race.examples)
+    return CompileResult(
+        winner.proposal.program,
+        candidates,
+        _place(candidates, winner.proposal.index),
+        winner.standing.least(),
+        examples,
+        notes=(*winner.proposal.notes, *_errors(winner, examples)),
+    )
+
+
+def best_so_far(
+    race: Race, fallback: Candidate, *, unraced: Sequence[Candidate] = (), told: str = "as written"
+) -> CompileResult:
+    """Return the result of a compile whose budget is spent: the best candidate that is evaluated fully,
+    else ``fallback``, which is listed whether it is in the race or not.
+
+    ``told``: what the note then calls the program."""
+    if race.leader() is not None:
+        return replace(verdict(race, unraced=unraced), stopped="budget")
+    unraced = unraced if fallback.index in race.entries else (*unraced, fallback)
+    candidates = listed(race, unraced)
+    note = f"the budget was spent before a candidate was evaluated: the program is {told}"
+    place = _place(candidates, fallback.index)
+    return CompileResult(fallback.program, candidates, place, stopped="budget", notes=(note,))
+
+
+def listed(race: Race, unraced: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
+    """Return all candidates, by index."""
+    raced = [entry.candidate() for entry in race.entries.values()]
+    return tuple(sorted([*raced, *unraced], key=lambda candidate: candidate.index))
+
+
+def _place(candidates: Sequence[Candidate], index: int) -> int:
+    return next(place for place, candidate in enumerate(candidates) if candidate.index == index)
+
+
+def _errors(winner: Entry, examples: int) -> tuple[str, ...]:
+    return (f"{winner.errors} of {examples} validation runs ended in an error",) if winner.errors else ()
