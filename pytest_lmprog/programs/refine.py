@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from pytest_lmprog.canonical import plain
-from pytest_lmprog.errors import AnswerError, CanonicalError
+from pytest_lmprog.errors import AnswerError
 from pytest_lmprog.programs.attempts import Attempting, Reward, Step
 from pytest_lmprog.programs.backtracking import current_frame
+from pytest_lmprog.programs.describing import as_text, code_of, described
 from pytest_lmprog.programs.example import Prediction
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.predict import Predict
@@ -73,12 +71,12 @@ class Refine(Attempting):
     ) -> Generator[Step, Any, None]:
         names = {id(p): name for name, p in self.module.named_predictors()}
         asked = {
-            "program_code": _source(type(self.module)),
-            "modules_defn": _definitions(self.module),
-            "program_inputs": _text(dict(inputs)),
-            "program_trajectory": _text(_trajectory(step, names)),
-            "program_outputs": _text(dict(prediction)),
-            "reward_code": _source(self.reward_fn),
+            "program_code": code_of(type(self.module)),
+            "modules_defn": described(self.module.named_predictors()),
+            "program_inputs": as_text(dict(inputs)),
+            "program_trajectory": as_text(_trajectory(step, names)),
+            "program_outputs": as_text(dict(prediction)),
+            "reward_code": code_of(self.reward_fn),
             "target_threshold": float(self.threshold or 0.0),
             "reward_value": reward.value,
             "reward_feedback": reward.feedback,
@@ -103,30 +101,3 @@ def _trajectory(step: Step, names: Mapping[int, str]) -> list[dict[str, Any]]:
         }
         for call in step.trace.calls
     ]
-
-
-def _definitions(module: Module) -> str:
-    return "\n\n".join(
-        f"Module {name}\n  takes and puts out: {predictor.signature.text}\n"
-        f"  instructions: {predictor.signature.instructions}"
-        for name, predictor in module.named_predictors()
-    )
-
-
-def _source(thing: Any) -> str:
-    """Return the source of a project's class or function; of what has none, or comes with this package,
-    its name."""
-    name = getattr(thing, "__qualname__", type(thing).__qualname__)
-    if str(getattr(thing, "__module__", "")).partition(".")[0] == "pytest_lmprog":
-        return name
-    try:
-        return inspect.cleandoc(inspect.getsource(thing))
-    except (OSError, TypeError):
-        return name
-
-
-def _text(value: Any) -> str:
-    try:
-        return json.dumps(plain(value), ensure_ascii=False, indent=2)
-    except CanonicalError:
-        return str(value)
