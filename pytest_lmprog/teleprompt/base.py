@@ -55,6 +55,11 @@ class CompileTask:
     teacher: Module | LanguageModel | None = None
     max_calls: int | None = None
 
+    @property
+    def validation(self) -> Sequence[Example]:
+        """The examples that rank candidates."""
+        return self.trainset if self.valset is None else self.valset
+
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:

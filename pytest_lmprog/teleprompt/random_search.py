@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric
-from pytest_lmprog.programs import Example
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
@@ -79,11 +78,7 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
     def check(self, task: CompileTask) -> None:
         """As for BootstrapFewShot; and there must be a metric to rank by."""
         self.bootstrapper().check(task)
-        if self.metric is None and not task.objective.metrics:
-            raise UsageError(
-                "candidates cannot be ranked without a metric",
-                hint=f"{type(self).__name__}(metric=f), with f(example, prediction, trace=None)",
-            )
+        self.check_ranking(task)
 
     def threads(self) -> int:
         """``num_threads``, where given."""
@@ -93,7 +88,7 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
         """All bootstraps in full, and all candidates evaluated fully."""
         bootstraps = self.num_candidate_programs + 1
         runs = bootstraps * self.bootstrapper().bound(task).runs
-        evaluated = (self.num_candidate_programs + FIXED) * len(self.validation(task))
+        evaluated = (self.num_candidate_programs + FIXED) * len(task.validation)
         return teacher_bound(task, runs) + student_bound(task, evaluated)
 
     def plan(self, study: Study) -> Plan[CompileResult]:
@@ -101,10 +96,6 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
         from pytest_lmprog.teleprompt.search import Search
 
         return (yield from Search(self, study).plan())
-
-    def validation(self, task: CompileTask) -> Sequence[Example]:
-        """Return the examples that rank the candidates."""
-        return task.trainset if task.valset is None else task.valset
 
 
 BootstrapRS = BootstrapFewShotWithRandomSearch

@@ -63,7 +63,7 @@ class Search:
     bootstraps: dict[Ticket, Source] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.race = Race(self.study, self.settings.validation(self.study.task))
+        self.race = Race(self.study, self.study.task.validation)
         self.waiting = deque(sources(self.settings, self.study))
 
     def plan(self) -> Plan[CompileResult]:

@@ -120,6 +120,21 @@ class TeleprompterBase(ABC):
         if task.valset is not None and not task.valset:
             raise UsageError("the valset is empty", hint="leave it out to validate on the trainset")
 
+    def check_ranking(self, task: CompileTask) -> None:
+        """Raise UsageError where there is no metric to rank candidates by."""
+        if self.own_metric() is not None:
+            return
+        if not task.objective.metrics:
+            raise UsageError(
+                "candidates cannot be ranked without a metric",
+                hint=f"{type(self).__name__}(metric=f), with f(example, prediction, trace=None)",
+            )
+        if not task.objective.ranked:
+            raise UsageError(
+                "no metric counts while compiling: all are marked optimize=False",
+                hint="leave lm_metric(optimize=True) to at least one test function",
+            )
+
     def threads(self) -> int:
         """Return how many runs ``compile`` has in flight where no runtime says so."""
         return 8
