@@ -53,6 +53,11 @@ class TableStudy:
     def characters(self, program: Program) -> int:
         return program.characters
 
+    noted: list[Any] = field(default_factory=list)
+
+    def note(self, candidate: Any) -> None:
+        self.noted.append(candidate)
+
 
 def run_race(scores, weights, characters, seed, *, drop=True, slots=4):
     """Run all candidates; which run in flight ends next is random. Returns the race and the runs made."""
@@ -109,6 +114,9 @@ def test_the_winner_is_that_of_a_full_evaluation(table, sizes, seed, slots):
     winner = race.leader()
     assert (winner.proposal.index, winner.standing.least()) == full_evaluation(scores, weights, characters)
     assert runs <= len(scores) * len(weights)
+    assert sorted(c.index for c in race.study.noted) == list(
+        range(len(scores))
+    )  # each once: it ended or dropped
 
 
 @settings(max_examples=50, deadline=None)
