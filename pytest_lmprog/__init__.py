@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.signatures.values.tool import Tool as Tool
     from pytest_lmprog.signatures.values.tool_calls import ToolCalls as ToolCalls
     from pytest_lmprog.snapshots.restore import load as load
+    from pytest_lmprog.teleprompt import COPRO as COPRO
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 else:
     _HOMES = {
         "BM25": "retrieval",
+        "COPRO": "teleprompt",
         "LM": "lm.client",
         "Assert": "programs.assertions",
         "AssertionFailed": "errors",
@@ -157,6 +159,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BM25",
+    "COPRO",
     "KNN",
     "LM",
     "Assert",

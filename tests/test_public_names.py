@@ -14,6 +14,7 @@ import pytest_lmprog
 
 NAMES = [
     "BM25",
+    "COPRO",
     "KNN",
     "LM",
     "Assert",

@@ -10,11 +10,13 @@ from pytest_lmprog.teleprompt.base import (
     Teleprompter,
 )
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
+from pytest_lmprog.teleprompt.copro import COPRO
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
 from pytest_lmprog.teleprompt.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 __all__ = [
+    "COPRO",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

@@ -135,6 +135,14 @@ class TeleprompterBase(ABC):
                 hint="leave lm_metric(optimize=True) to at least one test function",
             )
 
+    def check_learners(self, task: CompileTask) -> None:
+        """Raise UsageError where every predictor is frozen, so that no instructions may change."""
+        if all(predictor.is_frozen for predictor in task.student.predictors()):
+            raise UsageError(
+                f"all predictors of {type(task.student).__name__} are frozen, so there is nothing to compile",
+                hint='program.unfreeze("name") lets one change',
+            )
+
     def threads(self) -> int:
         """Return how many runs ``compile`` has in flight where no runtime says so."""
         return 8

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pytest_lmprog.teleprompt import (
+    COPRO,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
     LabeledFewShot,
     TeleprompterBase,
 )
 from tests.teleprompt.conformance import TeleprompterConformance
-from tests.teleprompt.world import exact
+from tests.teleprompt.world import exact, swayed
 
 
 class TestLabeledFewShot(TeleprompterConformance):
@@ -43,3 +44,11 @@ class TestRandomSearchThatStops(TeleprompterConformance):
         return BootstrapFewShotWithRandomSearch(
             metric=exact, max_labeled_demos=4, num_candidate_programs=3, max_rounds=2, stop_at_score=0.6
         )
+
+
+class TestCOPRO(TeleprompterConformance):
+    ranks = True
+    mood = staticmethod(swayed)
+
+    def make(self) -> TeleprompterBase:
+        return COPRO(metric=exact, breadth=3, depth=2)
