@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.signatures.values.tool_calls import ToolCalls as ToolCalls
     from pytest_lmprog.snapshots.restore import load as load
     from pytest_lmprog.teleprompt import COPRO as COPRO
+    from pytest_lmprog.teleprompt import BetterTogether as BetterTogether
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
@@ -82,6 +83,7 @@ else:
         "LM": "lm.client",
         "Assert": "programs.assertions",
         "AssertionFailed": "errors",
+        "BetterTogether": "teleprompt",
         "BootstrapFewShot": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
         "BootstrapRS": "teleprompt",
@@ -166,6 +168,7 @@ __all__ = [
     "AssertionFailed",
     "Audio",
     "BestOfN",
+    "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

@@ -21,6 +21,7 @@ NAMES = [
     "AssertionFailed",
     "Audio",
     "BestOfN",
+    "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

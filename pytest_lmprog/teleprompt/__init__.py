@@ -9,6 +9,7 @@ from pytest_lmprog.teleprompt.base import (
     ProgressEvent,
     Teleprompter,
 )
+from pytest_lmprog.teleprompt.better_together import BetterTogether
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.copro import COPRO
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
@@ -17,6 +18,7 @@ from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 __all__ = [
     "COPRO",
+    "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
