@@ -67,8 +67,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.signatures.values.tool import Tool as Tool
     from pytest_lmprog.signatures.values.tool_calls import ToolCalls as ToolCalls
     from pytest_lmprog.snapshots.restore import load as load
-    from pytest_lmprog.teleprompt import COPRO as COPRO
-    from pytest_lmprog.teleprompt import BetterTogether as BetterTogether
+    from pytest_lmprog.teleprompt import SIMBA as SIMBA
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
@@ -79,11 +78,9 @@ if TYPE_CHECKING:
 else:
     _HOMES = {
         "BM25": "retrieval",
-        "COPRO": "teleprompt",
         "LM": "lm.client",
         "Assert": "programs.assertions",
         "AssertionFailed": "errors",
-        "BetterTogether": "teleprompt",
         "BootstrapFewShot": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
         "BootstrapRS": "teleprompt",
@@ -104,6 +101,7 @@ else:
         "PythonInterpreter": "programs.interpreter",
         "ReAct": "programs.react",
         "Retrieve": "programs.retrieve",
+        "SIMBA": "teleprompt",
         "Score": "evaluation.scores",
         "ScriptedLM": "lm.scripted",
         "Signature": "signatures",
@@ -161,14 +159,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BM25",
-    "COPRO",
     "KNN",
     "LM",
+    "SIMBA",
     "Assert",
     "AssertionFailed",
     "Audio",
     "BestOfN",
-    "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

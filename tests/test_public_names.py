@@ -14,14 +14,13 @@ import pytest_lmprog
 
 NAMES = [
     "BM25",
-    "COPRO",
     "KNN",
     "LM",
+    "SIMBA",
     "Assert",
     "AssertionFailed",
     "Audio",
     "BestOfN",
-    "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

@@ -15,9 +15,11 @@ from pytest_lmprog.teleprompt.seeds import seeded
 
 __all__ = [
     "Demos",
+    "comes_from",
     "has_demos",
     "labeled_demos",
     "labeled_program",
+    "last_demos",
     "traced_demos",
     "with_demos",
     "without_example",
@@ -95,15 +97,27 @@ def traced_demos(
     The draw depends on seed, rollout, example and name alone. Calls of predictors without a name, calls
     whose answer did not parse, and those that a check (or another attempt) rejected are passed over. A call
     that mended a rejected output is a counterexample: its demo has the past output and the message too."""
-    calls: dict[str, list[PredictorCall]] = {}
-    for call in trace:
-        if call.name in student and call.outputs is not None and call.rejected is None:
-            calls.setdefault(call.name, []).append(call)
+    calls = _usable(trace, student)
     mark = _origin_id(origin) or ""
     return {
         name: _call_demo(_chosen(of_name, seeded(seed, rollout, mark, name)), origin, student[name].signature)
         for name, of_name in calls.items()
     }
+
+
+def last_demos(trace: Trace, origin: Example, student: Mapping[str, Predict]) -> dict[str, Example]:
+    """Return what ``traced_demos`` does, but always from the last call of each predictor."""
+    calls = _usable(trace, student)
+    return {name: _call_demo(of_name[-1], origin, student[name].signature) for name, of_name in calls.items()}
+
+
+def _usable(trace: Trace, student: Mapping[str, Predict]) -> dict[str, list[PredictorCall]]:
+    """Return the calls that may be shown, by the name of the predictor."""
+    calls: dict[str, list[PredictorCall]] = {}
+    for call in trace:
+        if call.name in student and call.outputs is not None and call.rejected is None:
+            calls.setdefault(call.name, []).append(call)
+    return calls
 
 
 def _chosen(calls: Sequence[PredictorCall], rng: Random) -> PredictorCall:
@@ -122,16 +136,17 @@ def _call_demo(call: PredictorCall, origin: Example, signature: type[Signature])
 def without_example(program: Module, example: Example) -> Module:
     """Return ``program`` without the demos that come from ``example`` or hold its inputs (the program
     itself where there is none): whoever is examined must not have the answer on the desk."""
-    if not any(_is_from(demo, example) for p in program.predictors() for demo in p.demos):
+    if not any(comes_from(demo, example) for p in program.predictors() for demo in p.demos):
         return program
 
     def edit(_: str, predictor: Predict) -> Predict:
-        return predictor.with_demos(demo for demo in predictor.demos if not _is_from(demo, example))
+        return predictor.with_demos(demo for demo in predictor.demos if not comes_from(demo, example))
 
     return program.with_predictors(edit)
 
 
-def _is_from(demo: Mapping[str, Any], example: Example) -> bool:
+def comes_from(demo: Mapping[str, Any], example: Example) -> bool:
+    """Return whether the demo was made from ``example`` or holds its inputs."""
     if isinstance(demo, Example) and demo.has_given_id and demo.id == _origin_id(example):
         return True
     names = example.input_names

@@ -21,13 +21,15 @@ _FIRST_SORTS = 4
 
 @dataclass(frozen=True)
 class Proposal:
-    """A candidate that is to be evaluated. ``notes``: what is to be told of it if it wins."""
+    """A candidate that is to be evaluated. ``notes``: what is to be told of it if it wins. ``spent``: by
+    runs that evaluated it before."""
 
     index: int
     label: str
     program: Module
     parents: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    spent: Spent = field(default_factory=Spent)
 
 
 class Entry:
@@ -42,7 +44,7 @@ class Entry:
         self.unstarted = list(range(len(weights)))
         self.in_flight = 0
         self.errors = 0
-        self.spent = Spent()
+        self.spent = proposal.spent
         self.dropped = False
         self.demos = sum(len(predictor.demos) for predictor in proposal.program.predictors())
         self._study = study
@@ -130,7 +132,7 @@ class Race:
     ----------
     phase: what progress calls the runs.
     rank: of the jobs.
-    drop: False where scores feed something else than this race (a study can say so of all its races).
+    drop: False where scores feed something else than this race.
     """
 
     study: Study
@@ -199,7 +201,7 @@ class Race:
         entry.spent = entry.spent.plus(result.trace)
         entry.standing.record(run.position, score)
         self._misses[run.position] += 1.0 - score
-        if self.drop and self.study.drop:
+        if self.drop:
             self._cut()
         self._hand_in()
         self._announce(entry)

@@ -10,7 +10,7 @@ from pytest_lmprog.programs import Example, Module, Predict
 from pytest_lmprog.teleprompt.base import CompileTask
 from pytest_lmprog.teleprompt.demos import has_demos, labeled_program
 
-__all__ = ["check_teacher", "teacher_program"]
+__all__ = ["check_teacher", "on_lm", "teacher_program"]
 
 
 def teacher_program(task: CompileTask, trainset: Sequence[Example], *, labeled: int, seed: int) -> Module:
@@ -23,13 +23,15 @@ def teacher_program(task: CompileTask, trainset: Sequence[Example], *, labeled: 
     elif isinstance(teacher, Module):
         program = teacher
     else:
-        program = _on(task.student, teacher)
+        program = on_lm(task.student, teacher)
     if labeled and not has_demos(program):
         program = labeled_program(program, trainset, labeled, seed=seed)
     return program
 
 
-def _on(student: Module, lm: LanguageModel) -> Module:
+def on_lm(student: Module, lm: LanguageModel) -> Module:
+    """Return ``student`` with every predictor on ``lm``."""
+
     def edit(_: str, predictor: Predict) -> Predict:
         predictor.lm = lm
         return predictor

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pytest_lmprog.teleprompt import (
-    COPRO,
+    SIMBA,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
     LabeledFewShot,
     TeleprompterBase,
 )
 from tests.teleprompt.conformance import TeleprompterConformance
-from tests.teleprompt.world import exact, swayed
+from tests.teleprompt.world import exact
 
 
 class TestLabeledFewShot(TeleprompterConformance):
@@ -46,9 +46,15 @@ class TestRandomSearchThatStops(TeleprompterConformance):
         )
 
 
-class TestCOPRO(TeleprompterConformance):
+class TestSIMBA(TeleprompterConformance):
     ranks = True
-    mood = staticmethod(swayed)
 
     def make(self) -> TeleprompterBase:
-        return COPRO(metric=exact, breadth=3, depth=2)
+        return SIMBA(metric=exact, bsize=5, num_candidates=3, max_steps=3, max_demos=2)
+
+
+class TestSIMBAWithRulesOnly(TeleprompterConformance):
+    ranks = True
+
+    def make(self) -> TeleprompterBase:
+        return SIMBA(metric=exact, num_candidates=2, max_steps=2, max_demos=0, use_feedback=False)
