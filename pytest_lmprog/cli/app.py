@@ -101,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reading(commands)
     _add_deciding(commands)
     _add_runs(commands)
+    _add_journal(commands)
     _add_cov(commands)
     _add_cache(commands)
     return parser
@@ -198,6 +199,17 @@ def _add_runs(commands: _Commands) -> None:
     rescore = commands.add_parser("rescore", help=text, prefix_chars="\0", add_help=False)
     rescore.set_defaults(command="rescore:rescore")
     rescore.add_argument("arguments", nargs=argparse.REMAINDER)
+
+
+def _add_journal(commands: _Commands) -> None:
+    journal = _add(
+        commands, "journal", "journal:journal", "show what the last compile of a unit tried, as a tree"
+    )
+    journal.add_argument("unit", nargs="?", metavar="UNIT", help="name of a unit, or path of a journal (all)")
+    journal.add_argument(
+        "--unfinished", action="store_true", help="of a compile that runs, or was ended early"
+    )
+    journal.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add_cov(commands: _Commands) -> None:

@@ -17,6 +17,7 @@ from pytest_lmprog.errors import (
 )
 from pytest_lmprog.evaluation.leakage import check_leakage
 from pytest_lmprog.evaluation.scores import Objective
+from pytest_lmprog.harness.journals import journal_path
 from pytest_lmprog.harness.preparing import program_of, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
@@ -25,6 +26,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module, context
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CompileResult, CompileRuntime, CompileTask, Progress, Teleprompter
+from pytest_lmprog.teleprompt.journal import FileJournal
 
 if TYPE_CHECKING:
     from pytest_lmprog.evaluation.evaluator import Evaluation
@@ -166,6 +168,7 @@ def _compiled(
         executor=session.executor(),
         scope=scope,
         lm=basis.lm,
+        journal=_journal(session, basis.unit),
     )
     if progress is not None:
         runtime = replace(runtime, progress=progress)
@@ -175,6 +178,12 @@ def _compiled(
         raise _not_allowed(session, basis.unit, error) from error
     except CompileError as error:
         raise _located(error, basis.unit, session) from error
+
+
+def _journal(session: Session, unit: Unit) -> FileJournal:
+    folder = session.settings.cache_dir
+    path = journal_path(folder, unit, session.settings.rootdir)
+    return FileJournal(path, unit=unit.id, cache_dir=folder, clean=session.clean, warn=session.warn)
 
 
 def _not_allowed(session: Session, unit: Unit, error: ReplayMissError) -> LmprogError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-__all__ = ["fits", "paragraph", "table"]
+__all__ = ["GAP", "fits", "paragraph", "table"]
 
 GAP = "  "
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.canonical import digest_bytes
+from pytest_lmprog.lm.stores.folder import make_cache_folder
 from pytest_lmprog.teleprompt.base import Candidate, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.instructions import instructions_of
 
@@ -89,14 +90,14 @@ def end_entry(result: CompileResult) -> dict[str, Any]:
 
 
 def unfinished_path(path: Path) -> Path:
-    """Return where the journal at ``path`` stands until its compile has ended: ``NAME.part.jsonl``."""
-    return path.with_name(f"{path.stem}.part{path.suffix}")
+    """Return where the journal at ``path`` stands until its compile has ended: ``NAME.jsonl.part``."""
+    return path.with_name(f"{path.name}.part")
 
 
 class FileJournal:
     """A journal in a file. Give it as ``CompileRuntime(journal=FileJournal(path))``.
 
-    While the compile runs, a line a candidate is appended to ``NAME.part.jsonl`` as soon as no more is
+    While the compile runs, a line a candidate is appended to ``NAME.jsonl.part`` as soon as no more is
     learnt of it; a process that is killed leaves whole lines, at worst a torn last one. At the end ``path``
     is replaced, the candidates in index order: the same bytes on every run with the same answers, except
     for candidates that were dropped. A file that cannot be written is one warning and no error.
@@ -104,6 +105,7 @@ class FileJournal:
     Parameters
     ----------
     unit: what is compiled, for the first line.
+    cache_dir: a cache folder that ``path`` lies in, to be made as such where there is none yet.
     clean: takes secrets out of text.
     warn: told once why nothing is written.
     """
@@ -113,11 +115,13 @@ class FileJournal:
         path: str | Path,
         *,
         unit: str | None = None,
+        cache_dir: Path | None = None,
         clean: Callable[[str], str] = str,
         warn: Callable[[str], None] | None = None,
     ) -> None:
         self.path = Path(path)
         self._unit = unit
+        self._cache_dir = cache_dir
         self._clean = clean
         self._warn = warn or _warned
         self._head: dict[str, Any] = {}
@@ -151,6 +155,8 @@ class FileJournal:
             )
 
     def _begin(self) -> None:
+        if self._cache_dir is not None:
+            make_cache_folder(self._cache_dir)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished_path(self.path).write_text(self._line(self._head), encoding="utf-8", newline="\n")
 

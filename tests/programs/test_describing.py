@@ -33,9 +33,7 @@ def test_nested_code_is_moved_to_the_left() -> None:
         def forward(self) -> Any:
             return {}
 
-    assert code_of(Inner) == (
-        "class Inner(lmp.Module):\n    def forward(self) -> Any:\n        return {}"
-    )
+    assert code_of(Inner) == ("class Inner(lmp.Module):\n    def forward(self) -> Any:\n        return {}")
 
 
 def test_of_a_program_made_of_a_function_it_is_the_functions() -> None:
