@@ -67,7 +67,9 @@ if TYPE_CHECKING:
     from pytest_lmprog.signatures.values.tool import Tool as Tool
     from pytest_lmprog.signatures.values.tool_calls import ToolCalls as ToolCalls
     from pytest_lmprog.snapshots.restore import load as load
+    from pytest_lmprog.teleprompt import COPRO as COPRO
     from pytest_lmprog.teleprompt import SIMBA as SIMBA
+    from pytest_lmprog.teleprompt import BetterTogether as BetterTogether
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
@@ -78,9 +80,11 @@ if TYPE_CHECKING:
 else:
     _HOMES = {
         "BM25": "retrieval",
+        "COPRO": "teleprompt",
         "LM": "lm.client",
         "Assert": "programs.assertions",
         "AssertionFailed": "errors",
+        "BetterTogether": "teleprompt",
         "BootstrapFewShot": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
         "BootstrapRS": "teleprompt",
@@ -159,6 +163,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BM25",
+    "COPRO",
     "KNN",
     "LM",
     "SIMBA",
@@ -166,6 +171,7 @@ __all__ = [
     "AssertionFailed",
     "Audio",
     "BestOfN",
+    "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

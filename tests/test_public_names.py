@@ -14,6 +14,7 @@ import pytest_lmprog
 
 NAMES = [
     "BM25",
+    "COPRO",
     "KNN",
     "LM",
     "SIMBA",
@@ -21,6 +22,7 @@ NAMES = [
     "AssertionFailed",
     "Audio",
     "BestOfN",
+    "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

@@ -130,13 +130,16 @@ def metric_functions(session: Session, unit: Unit) -> dict[str, Any]:
 
 
 def _own_metric(teleprompter: Teleprompter | None) -> dict[str, Any]:
-    """Return the metric that a teleprompter was given (``BootstrapFewShot(metric=f)``), by name."""
+    """Return the metric that a teleprompter was given (``BootstrapFewShot(metric=f)``), by name, and those of
+    the strategies that it is made of."""
+    inner = [_own_metric(part) for part in getattr(teleprompter, "parts", tuple)()]
+    found = {name: function for metrics in inner for name, function in metrics.items()}
     metric = getattr(teleprompter, "metric", None)
     if metric is None:
-        return {}
+        return found
     function = getattr(metric, "function", metric)
     name = next(n for one in (function, type(function)) for n in _names(one) if n)
-    return {f"{name} (the teleprompter's)": function}
+    return {f"{name} (the teleprompter's)": function, **found}
 
 
 def _names(thing: Any) -> tuple[Any, Any]:

@@ -1,10 +1,12 @@
 """The transport over litellm: one attempt a call, everything that litellm adds by itself switched off.
 
-litellm is imported with the first live call and nowhere else.
+litellm is imported with the first live call and nowhere else. Requests that it would only hand on are sent
+without it (``openai_http``).
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import field
 from functools import cache
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 from pytest_lmprog.canonical import plain
@@ -20,6 +23,7 @@ from pytest_lmprog.errors import CanonicalError, ConfigurationError, LMError, LM
 from pytest_lmprog.lm.budget import Price
 from pytest_lmprog.lm.entry import rewrite_texts
 from pytest_lmprog.lm.litellm_errors import Asked, translated
+from pytest_lmprog.lm.openai_http import plain_server
 from pytest_lmprog.lm.redaction import Scrubber
 from pytest_lmprog.lm.scope import OFF, interception
 from pytest_lmprog.lm.streaming import current_sink
@@ -64,7 +68,9 @@ class LiteLLMTransport:
         try:
             token = interception.set(OFF)  # this call is our own, whatever block is open
             try:
-                answer = self._answer(litellm, self._arguments(request, target), asked)
+                answer = self._plainly(litellm, request, target)
+                if answer is None:
+                    answer = self._answer(litellm, self._arguments(request, target), asked)
             finally:
                 interception.reset(token)
         except LMError:
@@ -72,8 +78,21 @@ class LiteLLMTransport:
         except Exception as error:  # noqa: BLE001 - litellm raises its own, openai's, httpx' and builtins
             raise translated(error, asked, handled) from None
         latency = round(time.perf_counter() - start, 3)
-        cost = cost_of(litellm, answer, target.model) if self.priced else 0.0
+        cost = self._cost(litellm, answer, target)
         return response_of(answer, asked, latency=latency, cost=cost)
+
+    def _cost(self, litellm: Any, answer: Any, target: Target) -> float | None:
+        if not self.priced:
+            return 0.0
+        # A plain answer's model was looked up in the price map already.
+        return None if isinstance(answer, SimpleNamespace) else cost_of(litellm, answer, target.model)
+
+    def _plainly(self, litellm: Any, request: LMRequest, target: Target) -> Any | None:
+        """Ask without litellm where it would only hand the request on; None where it is needed."""
+        if self.options or current_sink() is not None:
+            return None
+        server = plain_server(litellm, target.model, target.api_base, target.api_key)
+        return None if server is None else server.ask(request, self.timeout, self.extra(request))
 
     def _answer(self, litellm: Any, arguments: dict[str, Any], asked: Asked) -> Any:
         sink = current_sink()
@@ -105,6 +124,8 @@ class LiteLLMTransport:
             arguments["response_format"] = dict(request.response_format)
         if request.tools:
             arguments["tools"] = [dict(tool) for tool in request.tools]
+            if not _takes_tools():
+                arguments["_skip_mcp_handler"] = True
         return arguments
 
 
@@ -145,6 +166,17 @@ def _litellm() -> Any:
         # It logs failed requests with their content; we raise errors that say it without secrets.
         logger.setLevel(logging.CRITICAL)
     return litellm
+
+
+@cache
+def _takes_tools() -> bool:
+    """Whether litellm takes tools as it is. Its versions since 1.106 look for MCP servers among them, with a
+    module that needs a package which they do not install, unless told not to."""
+    try:
+        importlib.import_module("litellm.responses.mcp.chat_completions_handler")
+    except ImportError as error:
+        return (error.name or "").startswith("litellm")  # an older version, without that module
+    return True
 
 
 def _check_model(litellm: Any, target: Target) -> None:

@@ -9,14 +9,18 @@ from pytest_lmprog.teleprompt.base import (
     ProgressEvent,
     Teleprompter,
 )
+from pytest_lmprog.teleprompt.better_together import BetterTogether
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
+from pytest_lmprog.teleprompt.copro import COPRO
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
 from pytest_lmprog.teleprompt.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
 from pytest_lmprog.teleprompt.simba import SIMBA
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 __all__ = [
+    "COPRO",
     "SIMBA",
+    "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

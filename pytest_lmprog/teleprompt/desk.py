@@ -155,8 +155,9 @@ class Desk:
         self.meter.total += runs
 
     def best(self, score: float, candidate: str) -> None:
-        """Tell of the best score so far (for progress)."""
-        self.meter.best, self.meter.candidate = score, candidate
+        """Tell of a score that is the best of its plan so far (for progress)."""
+        if self.meter.best is None or score > self.meter.best:
+            self.meter.best, self.meter.candidate = score, candidate
 
     @property
     def open(self) -> bool:

@@ -132,7 +132,7 @@ class Race:
     ----------
     phase: what progress calls the runs.
     rank: of the jobs.
-    drop: False where scores feed something else than this race.
+    drop: False where scores feed something else than this race (a study can say so of all its races).
     """
 
     study: Study
@@ -201,7 +201,7 @@ class Race:
         entry.spent = entry.spent.plus(result.trace)
         entry.standing.record(run.position, score)
         self._misses[run.position] += 1.0 - score
-        if self.drop:
+        if self.drop and self.study.drop:
             self._cut()
         self._hand_in()
         self._announce(entry)

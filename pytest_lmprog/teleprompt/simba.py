@@ -148,9 +148,9 @@ class SIMBA(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Climb, then evaluate the best of the steps."""
-        from pytest_lmprog.teleprompt.ascent import Ascent
+        from pytest_lmprog.teleprompt.climb import Climb
 
-        return (yield from Ascent(self, study).plan())
+        return (yield from Climb(self, study).plan())
 
 
 def _at_least(least: int, name: str, value: int) -> None:

@@ -135,6 +135,24 @@ class TeleprompterBase(ABC):
                 hint="leave lm_metric(optimize=True) to at least one test function",
             )
 
+    def check_learners(self, task: CompileTask) -> None:
+        """Raise UsageError where every predictor is frozen, so that no instructions may change."""
+        if all(predictor.is_frozen for predictor in task.student.predictors()):
+            raise UsageError(
+                f"all predictors of {type(task.student).__name__} are frozen, so there is nothing to compile",
+                hint='program.unfreeze("name") lets one change',
+            )
+
+    def run_calls(self, task: CompileTask) -> int:
+        """Return the most LM calls of one run of the compiled program."""
+        from pytest_lmprog.teleprompt.calls import student_calls
+
+        return student_calls(task)
+
+    def parts(self) -> tuple[TeleprompterBase, ...]:
+        """Return the strategies that this one runs as parts of its own plan."""
+        return ()
+
     def threads(self) -> int:
         """Return how many runs ``compile`` has in flight where no runtime says so."""
         return 8
@@ -182,6 +200,10 @@ def _default(field: Field[Any]) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, TeleprompterBase):
+        return value.describe()
+    if isinstance(value, Mapping) and any(isinstance(one, TeleprompterBase) for one in value.values()):
+        return "{" + ", ".join(f"{key!r}: {_shown(value[key])}" for key in sorted(value)) + "}"
     plain = _plain(value)
     return plain if isinstance(plain, str) and not isinstance(value, str) else repr(plain)
 
@@ -195,5 +217,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, LanguageModel):
         return value.model
+    if isinstance(value, TeleprompterBase):
+        return value.settings()
     name = getattr(value, "__qualname__", None) or getattr(value, "name", None)
     return name if isinstance(name, str) else type(value).__qualname__

@@ -37,6 +37,7 @@ class Study:
     settings: overrides of the context of every run (the runtime's LM).
     note: to be told of each candidate once, when no more is to be learnt of it (evaluated or dropped), in
         any order: for the journal and for people, never for decisions.
+    drop: False where the scores of losers decide something too: then no race drops a candidate early.
     """
 
     task: CompileTask
@@ -46,6 +47,7 @@ class Study:
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: Callable[[Candidate], None] = _unnoted
+    drop: bool = True
 
     def student_job(self, program: Module, example: Example, phase: str, *, rollout: int = 0) -> Job:
         """Return a scored run of a candidate's program. Rollouts after the first are sampled at

@@ -81,6 +81,8 @@ class TeleprompterConformance:
         raise NotImplementedError
 
     propose: Any = None
+    mood: Any = staticmethod(moody)
+    """The LM of most tests: right now and then, as its request has it."""
 
     def world(self, answer: Any, **more: Any) -> WorldLM:
         """Return the LM of the world, which answers the student with ``answer``."""
@@ -108,7 +110,7 @@ class TeleprompterConformance:
     def test_the_result_is_the_same_at_any_concurrency(self, student, valset, seed):
         outcomes = []
         for concurrency in (1, 8, 64):
-            lm = self.world(moody, latency=jitter)
+            lm = self.world(self.mood, latency=jitter)
             result = self.run(
                 lm, concurrency=concurrency, student=student(), valset=valset, runtime={"seed": seed}
             )
@@ -116,7 +118,7 @@ class TeleprompterConformance:
         assert outcomes[0] == outcomes[1] == outcomes[2]
 
     def test_running_it_again_asks_nothing_new(self):
-        lm = self.world(moody, latency=jitter)
+        lm = self.world(self.mood, latency=jitter)
         first = result_of(self.run(lm, concurrency=64))
         asked = {a.key for a in lm.live}
         again = result_of(self.run(lm, concurrency=1))
@@ -128,10 +130,10 @@ class TeleprompterConformance:
         assert asked <= set(keys)
 
     def test_it_resumes_from_any_answers_that_were_stored(self):
-        whole = self.world(moody, latency=jitter)
+        whole = self.world(self.mood, latency=jitter)
         expected = result_of(self.run(whole))
         for share in (0.3, 0.8):
-            lm = self.world(moody, latency=jitter)
+            lm = self.world(self.mood, latency=jitter)
             lm.memory.update({k: v for k, v in whole.memory.items() if portion("kept", k) < share})
             kept = len(lm.memory)
             assert result_of(self.run(lm, concurrency=3)) == expected
@@ -140,7 +142,7 @@ class TeleprompterConformance:
     def test_frozen_predictors_are_left_alone(self):
         student = labeled_of(Pair(), 2)
         student.freeze("second")
-        result = self.run(self.world(moody), student=student)
+        result = self.run(self.world(self.mood), student=student)
         for candidate in result.candidates:
             second = candidate.program.second
             assert second.is_frozen
@@ -150,7 +152,7 @@ class TeleprompterConformance:
     def test_the_student_is_untouched(self):
         student = labeled_of(QA(), 2)
         predictor, before = student.answer, (shown(student), student.answer.signature, student.answer.lm)
-        result = self.run(self.world(moody), student=student)
+        result = self.run(self.world(self.mood), student=student)
         assert student.answer is predictor
         assert (shown(student), student.answer.signature, student.answer.lm) == before
         assert result.program is not student
@@ -158,19 +160,19 @@ class TeleprompterConformance:
         assert all(c.program is not student for c in result.candidates)
 
     def test_predictors_keep_their_names(self):
-        result = self.run(self.world(moody), student=Looping())
+        result = self.run(self.world(self.mood), student=Looping())
         assert [name for name, _ in result.program.named_predictors()] == ["steps[0]"]
         assert type(result.program) is Looping
 
     def test_demos_hold_nothing_but_fields_of_their_predictor(self):
         noisy = [e.copy(note="secret").with_inputs("question") for e in rows(TRAIN)]
-        result = self.run(self.world(moody), trainset=noisy)
+        result = self.run(self.world(self.mood), trainset=noisy)
         for candidate in result.candidates:
             for demo in shown(candidate.program)["answer"]:
                 assert set(demo) <= {"question", "answer"}
 
     def test_the_winner_is_among_the_candidates(self):
-        result = self.run(self.world(moody))
+        result = self.run(self.world(self.mood))
         winner = result.candidates[result.winner]
         assert winner.program is result.program
         assert winner.score == result.score
@@ -179,7 +181,7 @@ class TeleprompterConformance:
 
     @pytest.mark.parametrize("valset", [None, rows(TRAIN)])
     def test_an_examples_own_answer_is_never_among_its_demos(self, valset):
-        lm = self.world(moody)
+        lm = self.world(self.mood)
         self.run(lm, valset=valset)
         for one in lm.live:
             assert one.is_proposal or one.inputs["question"] not in one.shown
@@ -208,7 +210,7 @@ class TeleprompterConformance:
     @pytest.mark.parametrize("budget", [0, 1, 2, 5, 11, 23])
     @pytest.mark.parametrize("concurrency", [1, 8])
     def test_the_budget_is_never_exceeded(self, budget, concurrency):
-        lm = self.world(moody, budget=budget, latency=jitter)
+        lm = self.world(self.mood, budget=budget, latency=jitter)
         result = self.run(lm, concurrency=concurrency)
         assert len(lm.live) <= budget
         assert [name for name, _ in result.program.named_predictors()] == ["answer"]
@@ -238,9 +240,9 @@ class TeleprompterConformance:
         def flaky(one: Asked) -> Any:
             if down["now"] and portion("down", one.inputs["question"]) < 0.5:
                 return unreachable(one)
-            return moody(one)
+            return self.mood(one)
 
-        whole = result_of(self.run(self.world(moody, latency=jitter)))
+        whole = result_of(self.run(self.world(self.mood, latency=jitter)))
         lm = self.world(flaky, latency=jitter)
         down["now"] = True
         with pytest.raises(CompileError, match="nobody answers") as stopped:
@@ -275,9 +277,9 @@ class TeleprompterConformance:
 
     def test_an_executor_of_the_callers_is_used_and_left_open(self):
         with ThreadPoolExecutor(4) as executor:
-            result = self.run(self.world(moody), concurrency=4, runtime={"executor": executor})
+            result = self.run(self.world(self.mood), concurrency=4, runtime={"executor": executor})
             assert executor.submit(int, "1").result() == 1
-        assert result_of(result) == result_of(self.run(self.world(moody)))
+        assert result_of(result) == result_of(self.run(self.world(self.mood)))
 
     def test_progress_comes_from_the_calling_thread_and_never_runs_over(self):
         events: list[ProgressEvent] = []
@@ -287,7 +289,7 @@ class TeleprompterConformance:
             events.append(event)
             threads.add(threading.get_ident())
 
-        self.run(self.world(moody, latency=jitter), runtime={"progress": progress})
+        self.run(self.world(self.mood, latency=jitter), runtime={"progress": progress})
         assert bool(events) is self.asks
         assert threads <= {threading.get_ident()}
         assert all(e.done <= e.total for e in events)
@@ -300,7 +302,7 @@ class TeleprompterConformance:
 
     def test_the_journal_has_one_plain_entry_a_candidate_in_order(self):
         journal = Noted()
-        result = self.run(self.world(moody), runtime={"journal": journal})
+        result = self.run(self.world(self.mood), runtime={"journal": journal})
         assert [e["index"] for e in journal.entries] == [c.index for c in result.candidates]
         assert [e["winner"] for e in journal.entries].count(True) == 1
         assert journal.end["winner"] == result.candidates[result.winner].index
@@ -309,7 +311,7 @@ class TeleprompterConformance:
 
     def test_candidates_are_noted_as_they_become_known(self):
         journal = Noted()
-        self.run(self.world(moody, latency=jitter), runtime={"journal": journal})
+        self.run(self.world(self.mood, latency=jitter), runtime={"journal": journal})
         final = {entry["index"]: entry for entry in journal.entries}
         noted = {entry["index"]: entry for entry in journal.noted}
         assert len(noted) == len(journal.noted), "each once"
@@ -326,7 +328,7 @@ class TeleprompterConformance:
         assert strategy.describe().startswith(type(strategy).__name__ + "(")
 
     def test_compile_is_dspys(self):
-        with context(lm=self.world(moody)), _quiet():
+        with context(lm=self.world(self.mood)), _quiet():
             program = self.make().compile(
                 QA(), trainset=rows(TRAIN), teacher=None, valset=rows(VAL, start=100)
             )
@@ -338,12 +340,14 @@ class TeleprompterConformance:
                 return Predict("question -> answer")(question=question)
 
         with pytest.raises(UsageError, match="trainset is empty"):
-            self.make().compile_result(task([]), CompileRuntime(lm=self.world(moody)))
+            self.make().compile_result(task([]), CompileRuntime(lm=self.world(self.mood)))
         with pytest.raises(UsageError, match="Empty has no predictors"):
-            self.make().compile_result(task(rows(2), student=Empty()), CompileRuntime(lm=self.world(moody)))
+            self.make().compile_result(
+                task(rows(2), student=Empty()), CompileRuntime(lm=self.world(self.mood))
+            )
 
     def test_one_example_is_enough(self):
-        result = self.run(self.world(moody), trainset=rows(1))
+        result = self.run(self.world(self.mood), trainset=rows(1))
         assert len(shown(result.program)["answer"]) <= 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_lmprog.teleprompt import (
+    COPRO,
     SIMBA,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
@@ -10,7 +11,7 @@ from pytest_lmprog.teleprompt import (
     TeleprompterBase,
 )
 from tests.teleprompt.conformance import TeleprompterConformance
-from tests.teleprompt.world import exact
+from tests.teleprompt.world import exact, swayed
 
 
 class TestLabeledFewShot(TeleprompterConformance):
@@ -44,6 +45,14 @@ class TestRandomSearchThatStops(TeleprompterConformance):
         return BootstrapFewShotWithRandomSearch(
             metric=exact, max_labeled_demos=4, num_candidate_programs=3, max_rounds=2, stop_at_score=0.6
         )
+
+
+class TestCOPRO(TeleprompterConformance):
+    ranks = True
+    mood = staticmethod(swayed)
+
+    def make(self) -> TeleprompterBase:
+        return COPRO(metric=exact, breadth=3, depth=2)
 
 
 class TestSIMBA(TeleprompterConformance):

@@ -240,6 +240,15 @@ def moody(asked: Asked) -> Any:
     return {"answer": truth(question) if luck < 0.3 + 0.08 * len(asked.demos) else "no idea"}
 
 
+def swayed(asked: Asked) -> Any:
+    """An LM that is right more or less often, as the instructions have it; now and then it is garbage."""
+    luck = portion("luck", asked.inputs["question"], asked.shown, asked.rollout, asked.instructions)
+    if luck > 0.95:
+        return "garbage {"
+    right = luck < 0.2 + 0.6 * portion("worth", asked.instructions)
+    return {"answer": truth(asked.inputs["question"]) if right else "no idea"}
+
+
 class QA(Module):
     """One predictor."""
 

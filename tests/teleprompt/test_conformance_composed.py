@@ -1,0 +1,33 @@
+"""Strategies that are made of others against the conformance suite."""
+
+from __future__ import annotations
+
+from pytest_lmprog.teleprompt import (
+    BetterTogether,
+    BootstrapFewShot,
+    BootstrapFewShotWithRandomSearch,
+    LabeledFewShot,
+    TeleprompterBase,
+)
+from tests.teleprompt.conformance import TeleprompterConformance
+from tests.teleprompt.world import exact
+
+
+class TestBetterTogether(TeleprompterConformance):
+    ranks = True
+
+    def make(self) -> TeleprompterBase:
+        search = BootstrapFewShotWithRandomSearch(max_labeled_demos=4, num_candidate_programs=1)
+        return BetterTogether(
+            exact, p=search, w=BootstrapFewShot(max_bootstrapped_demos=2), strategy="p -> w -> p"
+        )
+
+
+class TestBetterTogetherWithMetricsOfTheirOwn(TeleprompterConformance):
+    ranks = True
+
+    def make(self) -> TeleprompterBase:
+        search = BootstrapFewShotWithRandomSearch(
+            lambda e, p, trace=None: len(p.answer) < 4, max_labeled_demos=4, num_candidate_programs=1
+        )
+        return BetterTogether(exact, labels=LabeledFewShot(2), p=search, strategy="labels -> p")
