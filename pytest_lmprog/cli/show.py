@@ -58,6 +58,8 @@ def _head(context: Context, path: Path, snapshot: Snapshot) -> Iterator[Line]:
         figures = snapshot.calibration.figures.items()
         shown = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures)
         yield line(f"calibrated against people: {shown}", "muted")
+    if header.lineage:
+        yield line(f"made from: {' > '.join(header.lineage)}", "muted")
     if header.stopped:
         yield line(f"the compile was stopped by its {header.stopped}", "warning")
 

@@ -15,6 +15,7 @@ from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.store import SNAPSHOT_FOLDER
 from pytest_lmprog.teleprompt.journal import FORMAT, KIND, unfinished_path
+from pytest_lmprog.teleprompt.lineage import ancestors
 
 __all__ = ["Entry", "Journal", "journal_path", "list_journals", "read_journal"]
 
@@ -87,14 +88,8 @@ class Journal:
 
     def lineage(self, index: int) -> tuple[Entry, ...]:
         """Return the candidate and all it was made from, in index order."""
-        found: set[int] = set()
-        waiting = [index]
-        while waiting:
-            one = waiting.pop()
-            if one in self.of and one not in found:
-                found.add(one)
-                waiting += self.of[one].parents
-        return tuple(self.of[one] for one in sorted(found))
+        line = ancestors(index, {one: entry.parents for one, entry in self.of.items()})
+        return tuple(self.of[one] for one in line)
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON data."""

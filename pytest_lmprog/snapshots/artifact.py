@@ -78,6 +78,8 @@ class Header:
     teleprompter: the strategy, or None for a program as written.
     validation: the score on the validation data, or None where nothing was evaluated.
     stopped: ``budget`` where the compile was cut short.
+    lineage: the candidates that the winner was made from, and last itself, as ``4 reflect classify``;
+        empty where it was made from none.
     libraries: versions that can change prompts (``{"optuna": "4.5.0"}``), not those of Python or pytest.
     changed_since_compile: what ``--lm-update`` accepted without compiling again, in words.
     """
@@ -92,6 +94,7 @@ class Header:
     stopped: Literal["budget"] | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
     changed_since_compile: tuple[str, ...] = ()
+    lineage: tuple[str, ...] = ()
     format: int = FORMAT
 
 

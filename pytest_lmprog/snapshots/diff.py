@@ -102,6 +102,7 @@ def _header_values(header: Header | None) -> dict[str, Any]:
         "seed": header.seed,
         "validation score": validation.score if validation else None,
         "validation examples": validation.examples if validation else None,
+        "lineage": " > ".join(header.lineage) or None,
         "stopped": header.stopped,
         "prompt format": header.prompt_format,
         **{f"library {name}": version for name, version in header.libraries.items()},

@@ -34,6 +34,7 @@ _OPTIONAL = (
     "model",
     "teleprompter",
     "validation",
+    "lineage",
     "stopped",
     "libraries",
     "changed_since_compile",
@@ -137,7 +138,6 @@ def _check_format(root: Entry) -> None:
 
 def _header(entries: Mapping[str, Entry]) -> Header:
     libraries = entries.get("libraries")
-    changed = entries.get("changed_since_compile")
     stopped = entries.get("stopped")
     return Header(
         program=entries["program"].text(),
@@ -149,7 +149,8 @@ def _header(entries: Mapping[str, Entry]) -> Header:
         validation=_validation(entries.get("validation")),
         stopped=None if stopped is None else stopped.choice({"budget"}),
         libraries={} if libraries is None else libraries.texts(),
-        changed_since_compile=() if changed is None else tuple(e.text() for e in changed.items()),
+        changed_since_compile=_listed(entries.get("changed_since_compile")),
+        lineage=_listed(entries.get("lineage")),
         format=entries["format"].integer(),
     )
 

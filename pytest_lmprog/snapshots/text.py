@@ -115,8 +115,13 @@ def _normal_header(header: Header) -> Header:
     if teleprompter is not None:
         teleprompter = replace(teleprompter, settings=_plain(teleprompter.settings, "settings"))
     changed = tuple(_plain(list(header.changed_since_compile), "changed_since_compile"))
-    libraries = _plain(header.libraries, "libraries")
-    return replace(header, teleprompter=teleprompter, changed_since_compile=changed, libraries=libraries)
+    return replace(
+        header,
+        teleprompter=teleprompter,
+        changed_since_compile=changed,
+        lineage=tuple(_plain(list(header.lineage), "lineage")),
+        libraries=_plain(header.libraries, "libraries"),
+    )
 
 
 def _normal_predictor(name: str, predictor: PredictorSnapshot) -> PredictorSnapshot:
@@ -196,6 +201,7 @@ def _header(header: Header) -> dict[str, Any]:
     data["seed"] = header.seed
     if header.validation is not None:
         data["validation"] = _validation(header.validation)
+    data.update(_given("lineage", list(header.lineage)))
     data.update(_given("stopped", header.stopped))
     data.update(_given("libraries", dict(sorted(header.libraries.items()))))
     data.update(_given("changed_since_compile", list(header.changed_since_compile)))

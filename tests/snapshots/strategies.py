@@ -125,6 +125,7 @@ headers = st.builds(
     st.sampled_from([None, "budget"]),
     st.dictionaries(texts, texts, max_size=2),
     st.lists(texts, max_size=2).map(tuple),
+    st.lists(texts, max_size=2).map(tuple),
 )
 several = st.dictionaries(texts, texts, max_size=2)
 data_sources = st.builds(DataSource, texts, st.none() | texts, st.lists(texts, max_size=2).map(tuple))

@@ -12,14 +12,14 @@ __all__ = ["redacted"]
 
 
 def redacted(snapshot: Snapshot, clean: Callable[[str], str]) -> Snapshot:
-    """Return ``snapshot`` with ``clean`` applied to every prompt text; names stay as they are."""
+    """Return ``snapshot`` with ``clean`` applied to every prompt text and label; names stay as they are."""
     predictors = {name: _predictor(p, clean) for name, p in snapshot.predictors.items()}
     teleprompter = snapshot.header.teleprompter
     if teleprompter is not None:
         teleprompter = replace(teleprompter, settings=_data(teleprompter.settings, clean))
-    return replace(
-        snapshot, header=replace(snapshot.header, teleprompter=teleprompter), predictors=predictors
-    )
+    lineage = tuple(map(clean, snapshot.header.lineage))
+    header = replace(snapshot.header, teleprompter=teleprompter, lineage=lineage)
+    return replace(snapshot, header=header, predictors=predictors)
 
 
 def _predictor(predictor: PredictorSnapshot, clean: Callable[[str], str]) -> PredictorSnapshot:

@@ -36,6 +36,7 @@ from pytest_lmprog.snapshots.artifact import (
 from pytest_lmprog.snapshots.fingerprint import compare, describe
 from pytest_lmprog.snapshots.store import pending_path, reject, write_accepted, write_pending
 from pytest_lmprog.snapshots.text import to_text
+from pytest_lmprog.teleprompt.lineage import lineage
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.compiling import CompileOutcome
@@ -208,6 +209,7 @@ def _provenance(session: Session, compiled: CompileOutcome | None) -> dict[str, 
         "teleprompter": TeleprompterInfo(name, settings),
         "seed": session.settings.seed,
         "validation": validation,
+        "lineage": lineage(result),
         "stopped": "budget" if result.stopped == "budget" else None,
     }
 
