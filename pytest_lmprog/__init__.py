@@ -71,11 +71,13 @@ if TYPE_CHECKING:
     from pytest_lmprog.teleprompt import SIMBA as SIMBA
     from pytest_lmprog.teleprompt import BetterTogether as BetterTogether
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
+    from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna as BootstrapFewShotWithOptuna
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
     )
     from pytest_lmprog.teleprompt import BootstrapRS as BootstrapRS
     from pytest_lmprog.teleprompt import LabeledFewShot as LabeledFewShot
+    from pytest_lmprog.teleprompt import MIPROv2 as MIPROv2
 
 else:
     _HOMES = {
@@ -86,6 +88,7 @@ else:
         "AssertionFailed": "errors",
         "BetterTogether": "teleprompt",
         "BootstrapFewShot": "teleprompt",
+        "BootstrapFewShotWithOptuna": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
         "BootstrapRS": "teleprompt",
         "ChainOfThought": "programs.predict",
@@ -97,6 +100,7 @@ else:
         "Judge": "evaluation.judge",
         "Judgement": "evaluation.judgement",
         "LabeledFewShot": "teleprompt",
+        "MIPROv2": "teleprompt",
         "Module": "programs.module",
         "OutputField": "signatures",
         "Predict": "programs.predict",
@@ -173,6 +177,7 @@ __all__ = [
     "BestOfN",
     "BetterTogether",
     "BootstrapFewShot",
+    "BootstrapFewShotWithOptuna",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
     "ChainOfThought",
@@ -192,6 +197,7 @@ __all__ = [
     "Judge",
     "Judgement",
     "LabeledFewShot",
+    "MIPROv2",
     "MarqoRM",
     "Module",
     "MultiChainComparison",

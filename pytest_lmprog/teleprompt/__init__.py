@@ -13,6 +13,8 @@ from pytest_lmprog.teleprompt.better_together import BetterTogether
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.copro import COPRO
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
+from pytest_lmprog.teleprompt.mipro import MIPROv2
+from pytest_lmprog.teleprompt.optuna_search import BootstrapFewShotWithOptuna
 from pytest_lmprog.teleprompt.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
 from pytest_lmprog.teleprompt.simba import SIMBA
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
@@ -22,6 +24,7 @@ __all__ = [
     "SIMBA",
     "BetterTogether",
     "BootstrapFewShot",
+    "BootstrapFewShotWithOptuna",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
     "CallBound",
@@ -30,6 +33,7 @@ __all__ = [
     "CompileRuntime",
     "CompileTask",
     "LabeledFewShot",
+    "MIPROv2",
     "ProgressEvent",
     "Teleprompter",
     "TeleprompterBase",
