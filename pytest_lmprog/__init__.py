@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.adapters.two_step import TwoStepAdapter as TwoStepAdapter
     from pytest_lmprog.adapters.xml import XMLAdapter as XMLAdapter
     from pytest_lmprog.errors import AssertionFailed as AssertionFailed
+    from pytest_lmprog.evaluation.callables import ScoreWithFeedback as ScoreWithFeedback
     from pytest_lmprog.evaluation.comparison import compare as compare
     from pytest_lmprog.evaluation.evaluate import Evaluate as Evaluate
     from pytest_lmprog.evaluation.judge import Judge as Judge
@@ -68,27 +69,26 @@ if TYPE_CHECKING:
     from pytest_lmprog.signatures.values.tool_calls import ToolCalls as ToolCalls
     from pytest_lmprog.snapshots.restore import load as load
     from pytest_lmprog.teleprompt import COPRO as COPRO
+    from pytest_lmprog.teleprompt import GEPA as GEPA
     from pytest_lmprog.teleprompt import SIMBA as SIMBA
     from pytest_lmprog.teleprompt import BetterTogether as BetterTogether
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
-    from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna as BootstrapFewShotWithOptuna
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
     )
     from pytest_lmprog.teleprompt import BootstrapRS as BootstrapRS
     from pytest_lmprog.teleprompt import LabeledFewShot as LabeledFewShot
-    from pytest_lmprog.teleprompt import MIPROv2 as MIPROv2
 
 else:
     _HOMES = {
         "BM25": "retrieval",
         "COPRO": "teleprompt",
+        "GEPA": "teleprompt",
         "LM": "lm.client",
         "Assert": "programs.assertions",
         "AssertionFailed": "errors",
         "BetterTogether": "teleprompt",
         "BootstrapFewShot": "teleprompt",
-        "BootstrapFewShotWithOptuna": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
         "BootstrapRS": "teleprompt",
         "ChainOfThought": "programs.predict",
@@ -100,7 +100,6 @@ else:
         "Judge": "evaluation.judge",
         "Judgement": "evaluation.judgement",
         "LabeledFewShot": "teleprompt",
-        "MIPROv2": "teleprompt",
         "Module": "programs.module",
         "OutputField": "signatures",
         "Predict": "programs.predict",
@@ -111,6 +110,7 @@ else:
         "Retrieve": "programs.retrieve",
         "SIMBA": "teleprompt",
         "Score": "evaluation.scores",
+        "ScoreWithFeedback": "evaluation.callables",
         "ScriptedLM": "lm.scripted",
         "Signature": "signatures",
         "Suggest": "programs.assertions",
@@ -168,6 +168,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BM25",
     "COPRO",
+    "GEPA",
     "KNN",
     "LM",
     "SIMBA",
@@ -177,7 +178,6 @@ __all__ = [
     "BestOfN",
     "BetterTogether",
     "BootstrapFewShot",
-    "BootstrapFewShotWithOptuna",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
     "ChainOfThought",
@@ -197,7 +197,6 @@ __all__ = [
     "Judge",
     "Judgement",
     "LabeledFewShot",
-    "MIPROv2",
     "MarqoRM",
     "Module",
     "MultiChainComparison",
@@ -213,6 +212,7 @@ __all__ = [
     "Refine",
     "Retrieve",
     "Score",
+    "ScoreWithFeedback",
     "ScriptedLM",
     "Signature",
     "StreamListener",

@@ -1,11 +1,13 @@
-"""Plain callables as metrics: ``f(example, prediction, trace=None)``, as in DSPy."""
+"""Plain callables as metrics: ``f(example, prediction, trace=None)``, as in DSPy, with the two arguments more
+by which GEPA's metrics are asked for feedback to one predictor."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from pytest_lmprog.errors import (
     BudgetExceededError,
@@ -19,12 +21,33 @@ from pytest_lmprog.evaluation.feedback import normalise_feedback
 from pytest_lmprog.evaluation.scores import Metric, Score
 from pytest_lmprog.programs.example import Example, Prediction
 from pytest_lmprog.programs.module import Module
-from pytest_lmprog.programs.trace import Trace
+from pytest_lmprog.programs.trace import PredictorCall, Trace
 from pytest_lmprog.records import dataclass
 
-__all__ = ["CallableMetric", "as_metric", "score_of"]
+__all__ = ["CallableMetric", "ScoreWithFeedback", "as_metric", "score_of"]
 
 _NO_VERDICT = (LMError, ReplayMissError, BudgetExceededError, UsageError)
+
+_PLACES = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+_PLACE_OF_NAME = 3
+"""Where a metric takes a predictor's name: DSPy's (gold, pred, trace, pred_name, pred_trace)."""
+
+
+class ScoreWithFeedback(Prediction):
+    """What a metric may return: ``ScoreWithFeedback(score=0.5, feedback="The answer lacks its unit.")``."""
+
+    def __init__(self, score: float, feedback: str = "") -> None:
+        super().__init__(score=score, feedback=feedback)
+
+
+@dataclass(frozen=True)
+class _About:
+    """The predictor that a metric is asked about: its name, its calls, and the run's trace."""
+
+    name: str
+    calls: Sequence[tuple[Any, Mapping[str, Any], Prediction | None]]
+    trace: Trace
 
 
 @dataclass(frozen=True)
@@ -34,7 +57,8 @@ class CallableMetric:
     Parameters
     ----------
     function: takes example, prediction and, where it has a third parameter, the trace. It returns a bool, a
-        number within [0, 1], or an object with such a ``score`` (and ``feedback``); coroutines are awaited.
+        number within [0, 1], or an object or mapping with such a ``score`` (and ``feedback``); coroutines
+        are awaited.
         An AssertionError is 0 with its message as feedback.
     sees_trace: pass the trace; otherwise None, by which DSPy's metrics tell evaluation from bootstrapping.
     """
@@ -45,18 +69,39 @@ class CallableMetric:
     optimize: bool = True
     pass_at: float | None = None
     sees_trace: bool = True
+    asked: _About | None = None
 
     @cached_property
     def _arity(self) -> int:
         return _arity(self.function)
 
+    @cached_property
+    def tells_predictors(self) -> bool:
+        """Whether it takes ``pred_name`` and ``pred_trace``: a fourth and fifth argument, the fourth named
+        so or without a default (else they are something else's)."""
+        places = [p for p in _parameters(self.function) or () if p.kind in _PLACES]
+        named = places[_PLACE_OF_NAME : _PLACE_OF_NAME + 2]
+        return len(named) > 1 and (named[0].name == "pred_name" or named[1].default is named[1].empty)
+
+    def about(self, name: str, calls: Sequence[PredictorCall], trace: Trace) -> Self:
+        """Return the metric that asks for feedback to the predictor ``name``, whose ``calls`` these are.
+
+        ``pred_trace`` is DSPy's: a list of (predictor, inputs, outputs)."""
+        shown = [(call.predictor, call.inputs, call.outputs) for call in calls]
+        return replace(self, asked=_About(name, shown, trace))
+
+    def _arguments(self, example: Example, prediction: Prediction, trace: Trace | None) -> tuple[Any, ...]:
+        asked = self.asked
+        if asked is not None:
+            return example, prediction, asked.trace, asked.name, list(asked.calls)
+        seen = trace if self.sees_trace else None
+        return (example, prediction, seen, *[None] * (self._arity - 3))[: self._arity]
+
     def score(self, example: Example, prediction: Prediction, trace: Trace | None) -> Score:
         """Score ``prediction``. Raises MetricError for whatever the callable raises but an assertion, and
         for a value that is no score. What an LM inside it could not answer is raised as it is."""
-        seen = trace if self.sees_trace else None
-        arguments = (example, prediction, seen, *[None] * (self._arity - 3))[: self._arity]
         try:
-            value = resolved(self.function(*arguments))
+            value = resolved(self.function(*self._arguments(example, prediction, trace)))
         except AssertionError as failure:
             return Score(0.0, feedback=normalise_feedback(str(failure)))
         except _NO_VERDICT:
@@ -83,16 +128,20 @@ def as_metric(
 
 def _arity(function: Callable[..., Any]) -> int:
     """Return how many arguments to pass: two or three, more where the callable demands more."""
-    target = function.forward if isinstance(function, Module) else function
-    try:
-        parameters = list(inspect.signature(target).parameters.values())
-    except (TypeError, ValueError):
+    parameters = _parameters(function)
+    if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return 3
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return 3
-    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    places = [p for p in parameters if p.kind in _PLACES]
     demanded = sum(p.default is p.empty for p in places)
     return max(demanded, min(len(places), 3))
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    target = function.forward if isinstance(function, Module) else function
+    try:
+        return list(inspect.signature(target).parameters.values())
+    except (TypeError, ValueError):
+        return None
 
 
 def _name_of(metric: Callable[..., Any]) -> str:
@@ -104,10 +153,8 @@ def _name_of(metric: Callable[..., Any]) -> str:
 
 def score_of(value: Any, metric: str, example: Example) -> Score:
     """Return what a metric returned as a Score. Raises MetricError, naming metric and case, for anything but
-    a bool, a finite number within [0, 1], or an object with such a ``score``."""
-    feedback = ""
-    if not isinstance(value, bool | int | float) and hasattr(value, "score"):
-        value, feedback = value.score, getattr(value, "feedback", None) or ""
+    a bool, a finite number within [0, 1], or an object or mapping with such a ``score``."""
+    value, feedback = _parted(value)
     number = _number(value)
     if number is None:
         what = "None" if value is None else f"{type(value).__name__} ({value!r:.60})"
@@ -115,6 +162,17 @@ def score_of(value: Any, metric: str, example: Example) -> Score:
     if not 0.0 <= number <= 1.0:
         raise _unusable(metric, example, f"returned {number!r}")
     return Score(number, graded=True, feedback=normalise_feedback(str(feedback)))
+
+
+def _parted(value: Any) -> tuple[Any, Any]:
+    """Return score and feedback."""
+    if isinstance(value, bool | int | float):
+        return value, ""
+    if hasattr(value, "score"):
+        return value.score, getattr(value, "feedback", None) or ""
+    if isinstance(value, Mapping) and "score" in value:
+        return value["score"], value.get("feedback") or ""
+    return value, ""
 
 
 def _number(value: Any) -> float | None:

@@ -12,19 +12,18 @@ from pytest_lmprog.teleprompt.base import (
 from pytest_lmprog.teleprompt.better_together import BetterTogether
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.copro import COPRO
+from pytest_lmprog.teleprompt.gepa import GEPA
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
-from pytest_lmprog.teleprompt.mipro import MIPROv2
-from pytest_lmprog.teleprompt.optuna_search import BootstrapFewShotWithOptuna
 from pytest_lmprog.teleprompt.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
 from pytest_lmprog.teleprompt.simba import SIMBA
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 __all__ = [
     "COPRO",
+    "GEPA",
     "SIMBA",
     "BetterTogether",
     "BootstrapFewShot",
-    "BootstrapFewShotWithOptuna",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
     "CallBound",
@@ -33,7 +32,6 @@ __all__ = [
     "CompileRuntime",
     "CompileTask",
     "LabeledFewShot",
-    "MIPROv2",
     "ProgressEvent",
     "Teleprompter",
     "TeleprompterBase",

@@ -1,0 +1,231 @@
+"""Evolution: GEPA's plan, which begins iterations, takes them in by their order, and keeps the account."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pytest_lmprog.errors import BudgetExceededError
+from pytest_lmprog.evaluation.scores import mean
+from pytest_lmprog.teleprompt.base import Candidate, CompileResult, Spent, StopReason
+from pytest_lmprog.teleprompt.crossover import Crossover, find_crossover, subsample
+from pytest_lmprog.teleprompt.desk import Plan, Ticket
+from pytest_lmprog.teleprompt.generation import Lab, Merging, Outcome, Reflecting, Runs
+from pytest_lmprog.teleprompt.gepa import GEPA, validates_on_trainset
+from pytest_lmprog.teleprompt.instructions import learners
+from pytest_lmprog.teleprompt.minibatches import minibatch
+from pytest_lmprog.teleprompt.population import Member, Population
+from pytest_lmprog.teleprompt.standing import checked_weights
+from pytest_lmprog.teleprompt.study import Study
+
+__all__ = ["Evolution"]
+
+_Iteration = Reflecting | Merging
+
+
+class Evolution:
+    """One evolution. Whatever it decides depends on iterations that were taken in, in their order."""
+
+    def __init__(self, settings: GEPA, study: Study) -> None:
+        task = study.task
+        train, val = list(task.trainset), list(task.validation)
+        shared = validates_on_trainset(task)
+        start = 0 if shared else len(train)
+        examples = train if shared else train + val
+        self.lab = Lab(settings, study, examples, range(start, start + len(val)))
+        self.settings, self.study = settings, study
+        self.limit = settings.metric_calls(task)
+        self.weights = checked_weights(val)
+        self.names = [name for name, _ in learners(task.student)]
+        self.population = Population()
+        self.candidates: list[Candidate] = []
+        self.runs: dict[int, Runs] = {}
+        self.turns: Counter[int] = Counter()
+        self.open: deque[tuple[Ticket, _Iteration]] = deque()
+        self.asked: Counter[tuple[int, tuple[int, ...]]] = Counter()
+        self.merges: list[Crossover] = []
+        self.merges_due = self.merges_kept = 0
+        self.grew = False
+        self.priced = self.made = self.begun = self.batches = 0
+        self.unread: list[str] = []
+        self.spent = False
+
+    def plan(self) -> Plan[CompileResult]:
+        """Evaluate the student, and evolve it."""
+        try:
+            yield from self._seed()
+        except BudgetExceededError:
+            return self._unevaluated()
+        yield from self._iterations()
+        return self._result()
+
+    def _iterations(self) -> Plan[None]:
+        finished: set[Ticket] = set()
+        self._begin()
+        while self.open:
+            finished.add((yield))
+            while self.open and self.open[0][0] in finished:
+                ticket, iteration = self.open.popleft()
+                self._take(iteration, ticket.value())
+                self._begin()
+
+    def _seed(self) -> Plan[None]:
+        texts = {name: p.signature.instructions for name, p in learners(self.study.task.student)}
+        places = self.lab.validation
+        runs = yield from self.lab.run(texts, places, "evaluate", number=0)
+        price = len(places)
+        self._note(Outcome("student", (), texts, runs, True, price, price))
+
+    def _begin(self) -> None:
+        """Begin iterations, as many as may be open."""
+        while len(self.open) < self.settings.trials_in_flight:
+            iteration = self._next()
+            if iteration is None:
+                return
+            self.begun += 1
+            self.grew = False
+            if isinstance(iteration, Merging):
+                self.merges.append(iteration.crossover)
+            else:
+                self.batches += 1
+                self.asked[iteration.parent.index, iteration.batch] += 1
+            self.open.append((self.study.desk.spawn(iteration.plan()), iteration))
+
+    def _next(self) -> _Iteration | None:
+        """Return the next iteration, or None where the budget may not suffice for it."""
+        counted = self.priced + sum(iteration.price for _, iteration in self.open)
+        if self.spent or counted >= self.limit:
+            return None
+        iteration = self._merging() or self._reflecting()
+        reserved = sum(iteration.most for _, iteration in self.open)
+        return iteration if self.made + reserved + iteration.most <= self.limit else None
+
+    def _merging(self) -> Merging | None:
+        if not (self.settings.use_merge and self.grew and self.merges_due):
+            return None
+        rng = self.lab.rng("merge", self.begun)
+        found = find_crossover(self.population, self.merges, rng)
+        if found is None:
+            return None
+        first, second = self.population.member(found.first), self.population.member(found.second)
+        positions = subsample(first.scores, second.scores, rng)
+        sample = tuple(self.lab.validation[position] for position in positions)
+        bar = max(self.lab.score(self.runs[member.index], sample) for member in (first, second))
+        return Merging(self.lab, self.begun, found, sample, bar)
+
+    def _reflecting(self) -> Reflecting:
+        parent = self._parent()
+        size = self.settings.reflection_minibatch_size
+        count = len(self.study.task.trainset)
+        batch = minibatch(count, size, self.batches, lambda epoch: self.lab.rng("minibatch", epoch))
+        had = self.runs[parent.index]
+        known = {place: had[place] for place in batch if place in had}
+        rollout = self.asked[parent.index, batch]
+        return Reflecting(
+            self.lab, self.begun, self.population, parent, batch, known, self._turn(parent), rollout
+        )
+
+    def _parent(self) -> Member:
+        if self.settings.candidate_selection_strategy == "current_best":
+            return self.population.best()
+        return self.population.draw(self.lab.rng("parent", self.begun))
+
+    def _turn(self, parent: Member) -> Sequence[str] | Callable[..., Sequence[str]]:
+        """Return the predictors to change: each in turn, those of open iterations before it counted."""
+        selector = self.settings.component_selector
+        if callable(selector):
+            return selector
+        if selector == "all":
+            return self.names
+        ahead = sum(iteration.parents == (parent.index,) for _, iteration in self.open)
+        return [self.names[(self.turns[parent.index] + ahead) % len(self.names)]]
+
+    def _take(self, iteration: _Iteration, outcome: Outcome) -> None:
+        """Take in what came of an iteration."""
+        self.spent |= outcome.spent
+        self.unread += outcome.unread
+        if outcome.parent_runs:
+            (parent,) = outcome.parents
+            self.runs[parent] = {**self.runs[parent], **outcome.parent_runs}
+        if outcome.changed:
+            self.turns[outcome.parents[0]] += 1
+        self._note(outcome)
+        if outcome.kept:
+            self._count(iteration)
+
+    def _count(self, iteration: _Iteration) -> None:
+        limit = self.settings.max_merge_invocations
+        if isinstance(iteration, Merging):
+            self.merges_due -= 1
+            self.merges_kept += 1
+            return
+        self.grew = True
+        if limit is None or self.merges_kept < limit:
+            self.merges_due += 1
+
+    def _note(self, outcome: Outcome) -> None:
+        """Take in the child, where there is one: to the candidates, and to the population if it was kept."""
+        self.priced += outcome.price
+        self.made += outcome.made
+        if outcome.texts is None or (outcome.kept and self.population.has(outcome.texts)):
+            return  # no child, or the same as an iteration before it came to meanwhile
+        index = len(self.candidates)
+        self.runs[index] = outcome.runs
+        score = self._join(index, outcome) if outcome.kept else None
+        program = self.lab.program(outcome.texts)
+        spent = Spent()
+        for result in outcome.runs.values():
+            spent = spent.plus(result.trace)
+        characters = self.study.characters(program)
+        self.candidates.append(
+            Candidate(index, outcome.label, program, score, characters, outcome.parents, spent)
+        )
+        self.study.note(self.candidates[-1])
+        if score is not None and score == max(m.mean for m in self.population.members):
+            self.study.desk.best(score, outcome.label)
+
+    def _join(self, index: int, outcome: Outcome) -> float:
+        assert outcome.texts is not None
+        places = self.lab.validation
+        scores = tuple(self.study.ranking.score(outcome.runs[place]) for place in places)
+        total = mean(scores, self.weights)
+        self.population = self.population.plus(Member(index, outcome.texts, scores, total, outcome.parents))
+        self.turns[index] = max((self.turns[parent] for parent in outcome.parents), default=0)
+        return total
+
+    def _unevaluated(self) -> CompileResult:
+        """The budget is spent before the student was evaluated: it is the result, as it is."""
+        own = self.study.task.student.copy()
+        student = Candidate(0, "student", own, None, self.study.characters(own))
+        note = "the budget was spent before a candidate was evaluated: the program is as written"
+        return CompileResult(own, (student,), 0, stopped="budget", notes=(note,))
+
+    def _result(self) -> CompileResult:
+        scored = [candidate for candidate in self.candidates if candidate.score is not None]
+        winner = max(scored, key=lambda c: (c.score, -c.characters, -c.index))
+        stopped: StopReason = "budget" if self.spent else "done"
+        result = CompileResult(
+            winner.program,
+            tuple(self.candidates),
+            winner.index,
+            winner.score,
+            len(self.lab.validation),
+            stopped,
+            self._notes(winner),
+        )
+        return self._with_stats(result) if self.settings.track_stats else result
+
+    def _with_stats(self, result: CompileResult) -> CompileResult:
+        return replace(result)
+
+    def _notes(self, winner: Candidate) -> tuple[str, ...]:
+        runs = self.runs[winner.index]
+        failed = sum(runs[place].error is not None for place in self.lab.validation)
+        notes = []
+        if failed:
+            notes.append(f"{failed} of {len(self.lab.validation)} validation runs ended in an error")
+        if self.unread:
+            first = " ".join(self.unread[0].split())
+            notes.append(f"{len(self.unread)} reflections gave no instruction; the first: {first:.200}")
+        return tuple(notes)
