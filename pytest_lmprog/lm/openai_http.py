@@ -1,10 +1,10 @@
 """Chat completions of OpenAI-compatible servers over httpx, for requests to which litellm adds nothing.
 
 litellm takes 5 to 10 ms of processor time a call, which no other thread of the process can use meanwhile:
-with 32 requests in flight it, and not the server, sets the pace. What goes over the wire is the same, and what
-comes back is read the same way (tests compare the two). Whatever is not plain goes through litellm: other
-providers, models with ways of their own, tools, images, streams, further options, litellm's own settings and
-callbacks.
+with 32 requests in flight it, and not the server, sets the pace. What goes over the wire is the same, and
+what comes back is read the same way (tests compare the two). Whatever is not plain goes through litellm:
+other providers, models with ways of their own, tools, images, streams, further options, litellm's own
+settings and callbacks.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _reach_checks(cls: type, roots: list[Any]) -> bool:
         )
         if not isinstance(function, FunctionType) or id(function) in seen:
             continue
-        if function.__module__.partition(".")[0] == _OURS:
+        if (function.__module__ or "").partition(".")[0] == _OURS:
             if function.__name__ in _NAMES:
                 return True
             continue

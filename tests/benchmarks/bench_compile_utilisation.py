@@ -19,7 +19,7 @@ from tests.benchmarks.search import AS_IN_DSPY, Size, answer, full_evaluation
 from tests.teleprompt.world import Asked, PlainAdapter, WorldLM
 
 SLOW = Size(train=25, val=25, candidates=5, latency=0.4, slots=8)
-"""Slow enough that the processor time of the HTTP client (2-5 ms a call, in litellm) hides in the latency."""
+"""Slow enough that the processor time of clients and servers hides in the latency."""
 
 
 def run() -> list[Row]:

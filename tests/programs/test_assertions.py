@@ -408,6 +408,16 @@ class TestPasses:
 
 
 class TestMaxCalls:
+    def test_a_program_made_by_exec_has_no_module_to_look_into(self):
+        names = {"lmp": lmp}
+        exec(
+            "class Made(lmp.Module):\n    def forward(self, question):\n        return question\n",
+            {**names, "__name__": None},
+            names,
+        )
+        assert names["Made"].forward.__module__ is None
+        assert names["Made"]().max_calls() == 0
+
     def test_a_helper_that_checks_counts(self):
         def checked(query):
             lmp.Suggest(len(query) < 10, SHORT)
