@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
     )
     from pytest_lmprog.teleprompt import BootstrapRS as BootstrapRS
+    from pytest_lmprog.teleprompt import InferRules as InferRules
     from pytest_lmprog.teleprompt import LabeledFewShot as LabeledFewShot
 
 else:
@@ -95,6 +96,7 @@ else:
         "ChatAdapter": "adapters.chat",
         "Evaluate": "evaluation.evaluate",
         "Example": "programs.example",
+        "InferRules": "teleprompt",
         "InputField": "signatures",
         "JSONAdapter": "adapters.json",
         "Judge": "evaluation.judge",
@@ -192,6 +194,7 @@ __all__ = [
     "File",
     "History",
     "Image",
+    "InferRules",
     "InputField",
     "JSONAdapter",
     "Judge",

@@ -39,6 +39,7 @@ NAMES = [
     "File",
     "History",
     "Image",
+    "InferRules",
     "InputField",
     "JSONAdapter",
     "Judge",

@@ -13,6 +13,7 @@ from pytest_lmprog.teleprompt.better_together import BetterTogether
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.copro import COPRO
 from pytest_lmprog.teleprompt.gepa import GEPA
+from pytest_lmprog.teleprompt.infer_rules import InferRules
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
 from pytest_lmprog.teleprompt.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
 from pytest_lmprog.teleprompt.simba import SIMBA
@@ -31,6 +32,7 @@ __all__ = [
     "CompileResult",
     "CompileRuntime",
     "CompileTask",
+    "InferRules",
     "LabeledFewShot",
     "ProgressEvent",
     "Teleprompter",

@@ -34,13 +34,14 @@ def best_so_far(
     race: Race, fallback: Candidate, *, unraced: Sequence[Candidate] = (), told: str = "as written"
 ) -> CompileResult:
     """Return the result of a compile whose budget is spent: the best candidate that is evaluated fully,
-    else ``fallback``, which is listed whether it is in the race or not.
+    else ``fallback``, which is listed then.
 
     ``told``: what the note then calls the program."""
     if race.leader() is not None:
         return replace(verdict(race, unraced=unraced), stopped="budget")
-    unraced = unraced if fallback.index in race.entries else (*unraced, fallback)
     candidates = listed(race, unraced)
+    if all(candidate.index != fallback.index for candidate in candidates):
+        candidates = listed(race, (*unraced, fallback))
     note = f"the budget was spent before a candidate was evaluated: the program is {told}"
     place = _place(candidates, fallback.index)
     return CompileResult(fallback.program, candidates, place, stopped="budget", notes=(note,))

@@ -7,6 +7,7 @@ from pytest_lmprog.teleprompt import (
     SIMBA,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
+    InferRules,
     LabeledFewShot,
     TeleprompterBase,
 )
@@ -67,3 +68,11 @@ class TestSIMBAWithRulesOnly(TeleprompterConformance):
 
     def make(self) -> TeleprompterBase:
         return SIMBA(metric=exact, num_candidates=2, max_steps=2, max_demos=0, use_feedback=False)
+
+
+class TestInferRules(TeleprompterConformance):
+    ranks = True
+    mood = staticmethod(swayed)
+
+    def make(self) -> TeleprompterBase:
+        return InferRules(metric=exact, num_candidates=3, max_bootstrapped_demos=2, max_labeled_demos=3)
