@@ -17,6 +17,7 @@ from pytest_lmprog.errors import (
 )
 from pytest_lmprog.evaluation.leakage import check_leakage
 from pytest_lmprog.evaluation.scores import Objective
+from pytest_lmprog.harness.fit import SplitScore, learnt_scores, training_score
 from pytest_lmprog.harness.journals import journal_path
 from pytest_lmprog.harness.preparing import program_of, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
@@ -55,6 +56,7 @@ class CompileOutcome:
     prepared: the unit with its new program.
     result: the teleprompter's; None for a unit without one (a program as written).
     calls: made while compiling, measuring the state before included.
+    learnt: how the new program scores on training and validation examples; empty where nothing was ranked.
     before: how it stood before, or None where the budget left nothing to find out.
     """
 
@@ -64,6 +66,7 @@ class CompileOutcome:
     calls: TallyCount
     before: Before | None = None
     notes: tuple[str, ...] = ()
+    learnt: tuple[SplitScore, ...] = ()
 
     @property
     def stopped_by_budget(self) -> bool:
@@ -90,15 +93,32 @@ def compile_unit(
         result = _compiled(session, basis, teleprompter, scope, progress)
         session.hooks.compiled(unit.id, result)
     before, missing = _before(session, basis, scope)
+    learnt, unlearnt = _learnt(
+        session, basis, teleprompter, result, _runtime(session, basis, scope, progress)
+    )
     program = basis.written if result is None else result.program
     notes = (
         *basis.notes,
         *(result.notes if result else ()),
         *_stop_notes(result),
-        *([missing] if missing else ()),
+        *(note for note in (missing, unlearnt) if note),
     )
     prepared = replace(basis, program=program, rebasing=True, notes=notes)
-    return CompileOutcome(prepared, result, teleprompter, tally.count(), before, notes)
+    return CompileOutcome(prepared, result, teleprompter, tally.count(), before, notes, learnt)
+
+
+def _learnt(
+    session: Session,
+    basis: Prepared,
+    teleprompter: Teleprompter | None,
+    result: CompileResult | None,
+    runtime: CompileRuntime,
+) -> tuple[tuple[SplitScore, ...], str | None]:
+    """Return how the new program scores on what it was made with, and a note of what is not known."""
+    if teleprompter is None or result is None:
+        return (), None
+    train, note = training_score(teleprompter, compile_task(session, basis), result, runtime)
+    return learnt_scores(basis.unit, result, train), note
 
 
 def _stop_notes(result: CompileResult | None) -> tuple[str, ...]:
@@ -162,22 +182,26 @@ def _compiled(
     progress: Progress | None,
 ) -> CompileResult:
     task = compile_task(session, basis)
-    runtime = CompileRuntime(
-        seed=session.settings.seed,
-        concurrency=session.settings.concurrency,
-        executor=session.executor(),
-        scope=scope,
-        lm=basis.lm,
-        journal=_journal(session, basis.unit),
-    )
-    if progress is not None:
-        runtime = replace(runtime, progress=progress)
+    runtime = replace(_runtime(session, basis, scope, progress), journal=_journal(session, basis.unit))
     try:
         return teleprompter.compile_result(task, runtime)
     except ReplayMissError as error:
         raise _not_allowed(session, basis.unit, error) from error
     except CompileError as error:
         raise _located(error, basis.unit, session) from error
+
+
+def _runtime(
+    session: Session, basis: Prepared, scope: CallScope, progress: Progress | None
+) -> CompileRuntime:
+    runtime = CompileRuntime(
+        seed=session.settings.seed,
+        concurrency=session.settings.concurrency,
+        executor=session.executor(),
+        scope=scope,
+        lm=basis.lm,
+    )
+    return runtime if progress is None else replace(runtime, progress=progress)
 
 
 def _journal(session: Session, unit: Unit) -> FileJournal:

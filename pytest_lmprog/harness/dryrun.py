@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.harness.compiling import compile_task
+from pytest_lmprog.harness.fit import asks_for_training
 from pytest_lmprog.harness.judges.asked import Asked, asked_by
 from pytest_lmprog.harness.preparing import metric_functions, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
@@ -25,6 +26,7 @@ class UnitBound:
     Parameters
     ----------
     compile, before, after: calls of the teleprompter, of measuring the program as written, of the cases.
+    train: of scoring the new program on the training examples.
     tokens: completion tokens at most, or None where no ``max_tokens`` bounds them.
     usd: at most, or None where tokens or prices are not known.
     budget: the budget that ends the compile before that, as given.
@@ -39,20 +41,26 @@ class UnitBound:
     usd: float | None = None
     budget: str | None = None
     asked: tuple[Asked, ...] = ()
+    train: CallBound = CallBound(0, 0)
+
+    @property
+    def whole(self) -> CallBound:
+        """All runs and calls."""
+        return self.compile + self.train + self.before + self.after
 
     @property
     def metric_calls(self) -> int:
         """The most calls of what the metrics ask, if each evaluation asks once; not part of ``calls``."""
-        evaluations = (self.compile + self.before + self.after).runs
-        return evaluations * sum(asked.calls for asked in self.asked)
+        return self.whole.runs * sum(asked.calls for asked in self.asked)
 
     @property
     def calls(self) -> int:
         """All calls."""
-        return (self.compile + self.before + self.after).calls
+        return self.whole.calls
 
     def __str__(self) -> str:
-        parts = [("to compile", self.compile), ("to measure it as written", self.before)]
+        parts = [("to compile", self.compile), ("for the training examples", self.train)]
+        parts.append(("to measure it as written", self.before))
         parts.append(("for its cases", self.after))
         told = " + ".join(f"{bound.calls:,} {what}" for what, bound in parts if bound.calls)
         text = f"at most {self.calls:,} calls" + (f" ({told})" if " + " in told else "")
@@ -75,10 +83,12 @@ def unit_bound(session: Session, unit: Unit, *, fixture_lm: Any = None) -> UnitB
     after = CallBound(len(unit.cases) * unit.repeat, len(unit.cases) * unit.repeat * a_run)
     measures = _measures_before(basis, teleprompter is not None)
     before = CallBound(len(unit.cases), len(unit.cases) * a_run) if measures else nothing
-    calls = (compiling + before + after).calls
+    trains = teleprompter is not None and asks_for_training(unit) and compiling.calls
+    train = CallBound(len(unit.trainset), len(unit.trainset) * a_run) if trains else nothing
+    calls = (compiling + before + after + train).calls
     budget = session.settings.budget
     return UnitBound(
-        unit.id, compiling, before, after, _tokens(basis, calls), None, budget, _asked(session, unit)
+        unit.id, compiling, before, after, _tokens(basis, calls), None, budget, _asked(session, unit), train
     )
 
 

@@ -170,11 +170,16 @@ def _calls(results: RunResults, units: Sequence[UnitResult], width: int) -> list
 
 def compile_lines(outcomes: Sequence[CompileOutcome], results: RunResults, *, width: int = 80) -> list[str]:
     """Return the table of before and after for the units that were compiled, and how it went."""
+    if not outcomes:
+        return []
+    from pytest_lmprog.reports.fit import fit_lines
+
     lines: list[str] = []
     rows = [row for outcome in outcomes for row in _before_after(outcome, results)]
     if rows:
         lines += table(["unit, metric", "n", "before", "after", "change"], rows, width=width)
         lines += paragraph(_sources(outcomes), width=width)
+    lines += fit_lines(outcomes, results, width=width)
     for outcome in outcomes:
         lines += paragraph(f"{outcome.prepared.unit.name}: {compile_text(outcome)}", width=width)
     return lines
@@ -242,11 +247,11 @@ def bound_lines(bounds: Sequence[UnitBound], *, width: int = 80) -> list[str]:
     """Return what ``--lm-dry-run`` says: the most that compiling can cost."""
     if not bounds:
         return ["nothing to compile"]
-    rows = [[bound.unit, *_bound_cells(bound)] for bound in bounds]
+    rows = [[bound.unit, *_bound_cells(bound, bounds)] for bound in bounds]
     if len(bounds) > 1:
         total = sum(bound.calls for bound in bounds)
-        rows.append(["all together", *["", "", ""], f"{total:,}", _tokens(bounds)])
-    head = ["unit", "compile", "before", "cases", "calls", "tokens out"]
+        rows.append(["all together", *("" for _ in _parts(bounds)), f"{total:,}", _tokens(bounds)])
+    head = ["unit", *(name for name, _ in _parts(bounds)), "calls", "tokens out"]
     lines = ["The most that --lm-compile can cost. Nothing was called."]
     lines += table(head, rows, width=width)
     note = "Each call counts, cached or not; calls that metrics make themselves are not counted."
@@ -270,8 +275,22 @@ def _asked_text(bound: UnitBound) -> str:
     )
 
 
-def _bound_cells(bound: UnitBound) -> list[str]:
-    calls = [bound.compile.calls, bound.before.calls, bound.after.calls, bound.calls]
+_Part = tuple[str, Callable[["UnitBound"], int]]
+
+
+def _parts(bounds: Sequence[UnitBound]) -> list[_Part]:
+    """Return the columns of a dry run: that of the training examples only where some are scored."""
+    parts: list[_Part] = [
+        ("compile", lambda b: b.compile.calls),
+        ("train", lambda b: b.train.calls),
+        ("before", lambda b: b.before.calls),
+        ("cases", lambda b: b.after.calls),
+    ]
+    return [part for part in parts if part[0] != "train" or any(map(part[1], bounds))]
+
+
+def _bound_cells(bound: UnitBound, bounds: Sequence[UnitBound]) -> list[str]:
+    calls = [*(of(bound) for _, of in _parts(bounds)), bound.calls]
     return [*(f"{number:,}" for number in calls), _tokens([bound])]
 
 

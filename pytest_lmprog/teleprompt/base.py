@@ -185,8 +185,10 @@ class CompileResult:
     """What a compile produced: ``program`` is the winner, never the student itself.
 
     ``winner`` is its place in ``candidates``. ``score`` is its weighted mean over ``validated_on`` examples
-    within [0, 1], or None where the strategy evaluates nothing (LabeledFewShot, BootstrapFewShot). ``notes``
-    say what fell short. ``program``, ``score``, ``validated_on``, ``notes`` and the winner's index and label
+    within [0, 1], or None where the strategy evaluates nothing (LabeledFewShot, BootstrapFewShot).
+    ``scores`` are those of the validation examples, in their order, where the strategy tells them: without,
+    intervals are wider than need be. ``notes`` say what fell short.
+    ``program``, ``score``, ``validated_on``, ``notes`` and the winner's index and label
     are the same on every run with the same answers; other candidates' scores need not be.
     """
 
@@ -197,6 +199,7 @@ class CompileResult:
     validated_on: int = 0
     stopped: StopReason = "done"
     notes: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

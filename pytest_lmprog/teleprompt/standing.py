@@ -46,10 +46,12 @@ class Standing:
         self._earned = 0
         self._open_weight = sum(map(_exact, weights))
         self._open = set(range(len(self._weights)))
+        self._scores = [0.0] * len(self._weights)
 
     def record(self, position: int, score: float) -> None:
         """Take note of the score of one example, once."""
         self._open.remove(position)
+        self._scores[position] = score
         weight = self._weights[position]
         self._earned += _exact(weight * score)
         self._open_weight -= _exact(weight)
@@ -58,6 +60,11 @@ class Standing:
     def complete(self) -> bool:
         """Whether every example has a score."""
         return not self._open
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The score of each example, in order; an open one counts 0."""
+        return tuple(self._scores)
 
     def least(self) -> float:
         """The weighted mean if every open example scores 0; the final score where complete."""

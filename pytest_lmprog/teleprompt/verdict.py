@@ -27,6 +27,7 @@ def verdict(race: Race, *, unraced: Sequence[Candidate] = ()) -> CompileResult:
         winner.standing.least(),
         examples,
         notes=(*winner.proposal.notes, *_errors(winner, examples)),
+        scores=winner.standing.scores,
     )
 
 

@@ -182,8 +182,8 @@ class Collection:
             before,
             _written_text(unit.info.id, ending.written) or after,
             () if compiled is None else tuple(_candidates(compiled)),
-            (*calibration_words(unit), *unit.info.notes),
-            None if compiled is None else _compiled(compiled),
+            (*calibration_words(unit), *unit.info.notes, *_warned(compiled, unit)),
+            None if compiled is None else _compiled(compiled, unit),
         )
 
 
@@ -224,16 +224,29 @@ def _candidate(candidate: Candidate, *, winner: bool) -> SavedCandidate:
         spent.cost / spent.runs if priced else None,
         winner,
         spent.runs,
+        candidate.parents,
     )
 
 
-def _compiled(outcome: CompileOutcome) -> dict[str, Any]:
+def _warned(outcome: CompileOutcome | None, unit: UnitResult) -> Iterable[str]:
+    from pytest_lmprog.harness.fit import misfit, splits
+
+    warning = None if outcome is None else misfit(splits(outcome, unit))
+    return () if warning is None else (f"warning: {warning}",)
+
+
+def _compiled(outcome: CompileOutcome, unit: UnitResult) -> dict[str, Any]:
+    from pytest_lmprog.harness.fit import splits
+
     result, before = outcome.result, outcome.before
     data: dict[str, Any] = {"calls": count_to_plain(outcome.calls)}
     if outcome.teleprompter is not None:
         data["teleprompter"] = type(outcome.teleprompter).__name__
     if result is not None:
         data |= {"score": result.score, "validated_on": result.validated_on, "stopped": result.stopped}
+    found = splits(outcome, unit)
+    if found:
+        data["splits"] = [split.to_plain() for split in found]
     if before is not None:
         data["before"] = {"source": before.source, "scores": dict(before.scores)}
     return data

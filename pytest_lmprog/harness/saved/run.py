@@ -60,6 +60,7 @@ class SavedCandidate:
     score: within [0, 1]; None where it was dropped early or nothing was evaluated.
     characters: of its rendered prompts, inputs left out.
     runs: runs of the program that it was evaluated with.
+    parents: indices of the candidates that it was made from.
     calls, tokens, cost: of one such run, on average, whatever answered it: LM calls, prompt and completion
         tokens together, USD. None where nothing is known: no run, no usage reported, no price.
     """
@@ -73,15 +74,17 @@ class SavedCandidate:
     cost: float | None = None
     winner: bool = False
     runs: int = 0
+    parents: tuple[int, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON data."""
-        return given(self)
+        data = given(self)
+        return {**data, "parents": list(self.parents)} if self.parents else data
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Self:
         """Read what ``to_plain`` returned."""
-        return cls(**data)
+        return cls(**{**data, "parents": tuple(data.get("parents", ()))})
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ class SavedUnit:
     before: text of the snapshot that was accepted before the run, or None.
     after: text of the snapshot that the run tested (the new one, where it compiled), or None.
     candidates: of a compile, in index order.
-    compiled: how the compile went (``score``, ``validated_on``, ``stopped``, ``calls``, ``before``), or None.
+    compiled: how the compile went (``score``, ``validated_on``, ``stopped``, ``calls``, ``before``,
+        ``splits``), or None.
     """
 
     info: UnitInfo
