@@ -132,10 +132,10 @@ class Climb:
         return Scored(result, ranking.score(result), said)
 
     def _judge_student(self, batch: Sequence[Example], runs: Sequence[Sequence[Scored]]) -> None:
-        """Score the student by its own runs of the first mini-batch. Raises CompileError where all runs
-        ended in an error."""
-        own = [of_one[int(self._is_taught) :] for of_one in runs]
+        """Score the student by its runs of the first mini-batch: as new programs by rollout 0, or where a
+        teacher has taken that by the others. Raises CompileError where all runs ended in an error."""
         self._check_hope([run.result for of_one in runs for run in of_one])
+        own = [of_one[1:] if self._is_taught else of_one[:1] for of_one in runs]
         if own[0]:
             weights = [example.weight for example in batch for _ in own[0]]
             self.student.score = mean([run.score for of_one in own for run in of_one], weights)
