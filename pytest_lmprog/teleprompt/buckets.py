@@ -10,6 +10,8 @@ from pytest_lmprog.records import dataclass
 
 __all__ = ["Batch", "Bucket", "Scored", "batch_of_runs", "percentile"]
 
+_DIGITS = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -43,9 +45,10 @@ class Bucket:
 
     @property
     def promise(self) -> tuple[float, float, float]:
-        """How much can be learnt from it, greatest first: gap, best score, best above average."""
+        """How much can be learnt from it, greatest first: gap, best score, best above average. Rounded, so
+        that 0.7 - 0.2 is no less than 0.5."""
         average = math.fsum(run.score for run in self.runs) / len(self.runs)
-        return self.gap, self.best.score, self.best.score - average
+        return round(self.gap, _DIGITS), self.best.score, round(self.best.score - average, _DIGITS)
 
 
 @dataclass(frozen=True, slots=True)

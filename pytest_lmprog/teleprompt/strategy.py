@@ -6,6 +6,7 @@ imported by it.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_lmprog.teleprompt.study import Study
 
 __all__ = ["TeleprompterBase"]
+
+_PACKAGE = __name__.rpartition(".")[0]
 
 Rows = Iterable[Example | Mapping[str, Any]]
 
@@ -72,7 +75,7 @@ class TeleprompterBase(ABC):
         task = self._task(student, trainset, teacher, valset)
         result = self.compile_result(task, runtime or CompileRuntime(concurrency=self.threads()))
         for note in result.notes:
-            warnings.warn(f"{type(self).__name__}: {note}", stacklevel=2)
+            warnings.warn(f"{type(self).__name__}: {note}", stacklevel=_callers_level())
         return result.program
 
     def _task(
@@ -187,6 +190,15 @@ class TeleprompterBase(ABC):
     def with_settings(self, **changes: Any) -> Self:
         """Return the same strategy with other settings."""
         return replace(self, **changes)
+
+
+def _callers_level() -> int:
+    """Return the stack level, seen from who calls this, of the line that called a strategy: strategies
+    may wrap ``compile``."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _examples(rows: Rows, name: str, student: Module) -> Sequence[Example]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -99,17 +100,14 @@ def rules(**more: Any) -> SIMBA:
 class TestRules:
     """q0 to q2 are the one mini-batch, two rollouts each.
 
-    Step 1. Told "one", the LM knows q0 in rollout 0 alone and q2 always: the student has 3 of 6 runs. Only
-    the runs of q0 differ, so they teach: the advice is "good". Told "one good" it knows q0 and q2 in
-    rollout 0: 2 of 3 on the mini-batch.
+    Step 1. Told "one", the LM knows q0 in rollout 0 alone: the student has 1 of 3. Only the runs of q0
+    differ, so they teach: the advice is "good". Told "one good" it knows q0 and q2 in rollout 0: 2 of 3.
     Step 2. "one good" is drawn for every run. It knows q0 always, q2 in rollout 0 alone, q1 never: q2
     teaches "better". Told "one good better" the LM knows all.
-    In the end the student (2 of 3), "one good" (2 of 3) and "one good better" (3 of 3) are evaluated.
+    In the end the student (1 of 3), "one good" (2 of 3) and "one good better" (3 of 3) are evaluated.
     """
 
-    lm = staticmethod(
-        knows({"one": ["02", "2"], "one good": ["02", "0"], "one good better": ["012", "unused"]})
-    )
+    lm = staticmethod(knows({"one": ["0", ""], "one good": ["02", "0"], "one good better": ["012", ""]}))
 
     def compiled(self, **more: Any) -> tuple[Any, WorldLM]:
         lm = WorldLM(self.lm, propose=advises("good", "better"))
@@ -191,7 +189,7 @@ class TestDemos:
         student.answer.demos = student.answer.demos[7:]  # q7 and q8
         strategy = self.strategy.with_settings(max_demos=2)
         result = climbed(strategy, WorldLM(self.lm), 2, student=student, seed=1)
-        # How many are lost is drawn (0.31: one, which is what a full program loses), and which (0.26: the first).
+        # How many are lost is drawn (one, which a full program loses at least), and which (the first).
         assert questions(result.candidates[1].program) == ["q8", "q0"]
         assert questions(student) == ["q7", "q8"]
 
@@ -428,11 +426,12 @@ class TestBudget:
         assert result.notes[-1].endswith("the program is the best on its mini-batch")
 
     def test_then_the_best_that_was_validated(self):
-        # 17 calls for the steps. The student comes first: of its five validation rows two are new.
+        # 17 calls for the steps. The student comes first: of its five validation rows two are new, of which
+        # it knows none; then the budget is spent.
         lm = WorldLM(TestRules.lm, propose=advises("good", "better"), budget=17 + 2)
         result = climbed(rules(), lm, 3, concurrency=1, valset=rows(5))
         assert result.stopped == "budget"
-        assert (result.winner, result.score, result.validated_on) == (0, 0.4, 5)
+        assert (result.winner, result.score, result.validated_on) == (0, 0.2, 5)
         assert [c.index for c in result.candidates] == [0, 1, 2]
 
 
@@ -445,8 +444,8 @@ class TestValidation:
         assert (result.winner, result.score, result.validated_on) == (0, 0.2, 10)
 
     def test_the_best_of_the_steps_are_thinned_evenly(self):
-        """Two rollouts: rollout 1 is right, rollout 0 in half of what is asked, more the more was advised.
-        Each of six steps brings a candidate; of the seven with the student three are evaluated."""
+        """Rollout 1 is right, rollout 0 on one more question the more was advised. So each of six steps
+        brings a candidate, made from the last one; of the seven with the student three are evaluated."""
 
         def answer(asked: Asked) -> dict[str, str]:
             rules = asked.instructions.count("\n\n")
@@ -459,7 +458,7 @@ class TestValidation:
 
         lm = WorldLM(answer, propose=propose)
         result = climbed(rules(bsize=8, max_steps=6), lm, 8)
-        # Three lessons a step are the same: one candidate. It starts from the best so far.
+        # The three lessons of a step come to the same: one candidate.
         assert [c.label for c in result.candidates[1:]] == [f"step {n}, rule" for n in range(1, 7)]
         assert [c.parents for c in result.candidates[1:]] == [(n,) for n in range(6)]
         evaluated = [c.index for c in result.candidates if c.spent.runs > 8]
@@ -539,9 +538,15 @@ def test_what_cannot_be_compiled_is_said_before_a_call():
     assert lm.live == []
 
 
+def test_what_falls_short_is_a_warning_at_the_callers_line():
+    with context(lm=WorldLM(moody)), pytest.warns(UserWarning, match="SIMBA: bsize is 32") as told:
+        SIMBA(exact, num_candidates=1, max_steps=0).compile(QA(), trainset=rows(2))
+    assert {warning.filename for warning in told} == {__file__}
+
+
 def test_compile_takes_a_seed_as_dspys():
     def compiled(**more: Any) -> list[str]:
-        with context(lm=WorldLM(moody)):
+        with context(lm=WorldLM(moody)), warnings.catch_warnings(action="ignore"):
             program = SIMBA(exact, bsize=6, num_candidates=2, max_steps=2).compile(
                 QA(), trainset=rows(12), **more
             )
