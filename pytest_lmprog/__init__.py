@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
     )
     from pytest_lmprog.teleprompt import BootstrapRS as BootstrapRS
+    from pytest_lmprog.teleprompt import Ensemble as Ensemble
     from pytest_lmprog.teleprompt import InferRules as InferRules
     from pytest_lmprog.teleprompt import LabeledFewShot as LabeledFewShot
 
@@ -94,6 +95,7 @@ else:
         "BootstrapRS": "teleprompt",
         "ChainOfThought": "programs.predict",
         "ChatAdapter": "adapters.chat",
+        "Ensemble": "teleprompt",
         "Evaluate": "evaluation.evaluate",
         "Example": "programs.example",
         "InferRules": "teleprompt",
@@ -188,6 +190,7 @@ __all__ = [
     "ColBERTv2",
     "Embedder",
     "Embeddings",
+    "Ensemble",
     "Evaluate",
     "Example",
     "FieldChunk",

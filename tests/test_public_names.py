@@ -33,6 +33,7 @@ NAMES = [
     "ColBERTv2",
     "Embedder",
     "Embeddings",
+    "Ensemble",
     "Evaluate",
     "Example",
     "FieldChunk",

@@ -60,6 +60,9 @@ def _head(context: Context, path: Path, snapshot: Snapshot) -> Iterator[Line]:
         yield line(f"calibrated against people: {shown}", "muted")
     if header.lineage:
         yield line(f"made from: {' > '.join(header.lineage)}", "muted")
+    if header.ensemble is not None:
+        ensemble = header.ensemble
+        yield line(f"an ensemble of {ensemble.members}, reduced by {ensemble.reduce}", "muted")
     if header.stopped:
         yield line(f"the compile was stopped by its {header.stopped}", "warning")
 

@@ -19,7 +19,7 @@ from pytest_lmprog.evaluation.leakage import check_leakage
 from pytest_lmprog.evaluation.scores import Objective
 from pytest_lmprog.harness.fit import SplitScore, learnt_scores, training_score
 from pytest_lmprog.harness.journals import journal_path
-from pytest_lmprog.harness.preparing import program_of, teleprompter_of
+from pytest_lmprog.harness.preparing import most_calls, program_of, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount
@@ -103,7 +103,8 @@ def compile_unit(
         *_stop_notes(result),
         *(note for note in (missing, unlearnt) if note),
     )
-    prepared = replace(basis, program=program, rebasing=True, notes=notes)
+    most = most_calls(basis, program)
+    prepared = replace(basis, program=program, rebasing=True, notes=notes, max_calls=most)
     return CompileOutcome(prepared, result, teleprompter, tally.count(), before, notes, learnt)
 
 

@@ -12,6 +12,7 @@ from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound
+from pytest_lmprog.teleprompt.calls import compiled_calls
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.session import Session
@@ -80,11 +81,12 @@ def unit_bound(session: Session, unit: Unit, *, fixture_lm: Any = None) -> UnitB
     nothing = CallBound(0, 0)
     compiling = nothing if teleprompter is None else teleprompter.bound(compile_task(session, basis))
     a_run = basis.max_calls if basis.max_calls is not None else basis.written.max_calls()
-    after = CallBound(len(unit.cases) * unit.repeat, len(unit.cases) * unit.repeat * a_run)
+    compiled = a_run if teleprompter is None else compiled_calls(teleprompter, compile_task(session, basis))
+    after = CallBound(len(unit.cases) * unit.repeat, len(unit.cases) * unit.repeat * compiled)
     measures = _measures_before(basis, teleprompter is not None)
     before = CallBound(len(unit.cases), len(unit.cases) * a_run) if measures else nothing
     trains = teleprompter is not None and asks_for_training(unit) and compiling.calls
-    train = CallBound(len(unit.trainset), len(unit.trainset) * a_run) if trains else nothing
+    train = CallBound(len(unit.trainset), len(unit.trainset) * compiled) if trains else nothing
     calls = (compiling + before + after + train).calls
     budget = session.settings.budget
     return UnitBound(

@@ -91,11 +91,13 @@ def training_score(
 def _training_score(
     teleprompter: Teleprompter, task: CompileTask, result: CompileResult, runtime: CompileRuntime
 ) -> SplitScore:
+    from pytest_lmprog.teleprompt.calls import compiled_calls
     from pytest_lmprog.teleprompt.driver import drive
     from pytest_lmprog.teleprompt.gathering import scored
     from pytest_lmprog.teleprompt.study import Study
 
     ranking = _ranking(teleprompter, task)
+    task = replace(task, max_calls=compiled_calls(teleprompter, task))
     settings = {} if runtime.lm is None else {"lm": runtime.lm}
 
     def plan(desk: Any) -> Any:

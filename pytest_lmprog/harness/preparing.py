@@ -23,6 +23,7 @@ __all__ = [
     "as_tested",
     "fingerprint_of",
     "metric_functions",
+    "most_calls",
     "program_of",
     "restored",
     "teleprompter_of",
@@ -37,13 +38,29 @@ def program_of(unit: Unit) -> Module:
     return instantiate(unit.program, unit.id)
 
 
-def restored(snapshot: Snapshot, written: Module, path: str) -> Module:
-    """Return a new program with the prompts of the snapshot at ``path``.
+def restored(
+    snapshot: Snapshot, written: Module, path: str, teleprompter: Teleprompter | None = None
+) -> Module:
+    """Return a new program with the prompts of the snapshot at ``path``. Functions that it names are those
+    of the teleprompter.
 
     Raises SnapshotError, naming what no longer fits."""
     from pytest_lmprog.snapshots.restore import restore
 
-    return restore(snapshot, written, path=path)
+    functions: tuple[Any, ...] = getattr(teleprompter, "functions", tuple)()
+    return restore(snapshot, written, path=path, functions=functions)
+
+
+def most_calls(prepared: Prepared, program: Module) -> int | None:
+    """Return the most calls of one run of ``program``, where that is enforced: what holds for the program
+    as written holds for each member of an ensemble of it."""
+    made_of_several = hasattr(type(program), "takes_inputs_of") and type(program) is not type(
+        prepared.written
+    )
+    if prepared.max_calls is None or not made_of_several:
+        return prepared.max_calls
+    runs: int = program.runs  # type: ignore[attr-defined]
+    return prepared.max_calls * runs
 
 
 def teleprompter_of(session: Session, unit: Unit) -> Teleprompter | None:
@@ -63,9 +80,11 @@ def as_tested(session: Session, prepared: Prepared, snapshot: Snapshot) -> Prepa
     if updating and snapshot.header.teleprompter is None and any(c.part in _CODE for c in changes):
         return prepared
     stale = () if updating else tuple(describe(changes))
-    program = restored(snapshot, prepared.written, session.shown(prepared.unit.snapshot))
+    shown, teleprompter = session.shown(prepared.unit.snapshot), teleprompter_of(session, prepared.unit)
+    program = restored(snapshot, prepared.written, shown, teleprompter)
     notes = (*prepared.notes, *unchecked, *(() if updating else _edits(snapshot, program)))
-    return replace(prepared, program=program, stale=stale, notes=notes)
+    most = most_calls(prepared, program)
+    return replace(prepared, program=program, stale=stale, notes=notes, max_calls=most)
 
 
 def _edits(snapshot: Snapshot, program: Module) -> tuple[str, ...]:

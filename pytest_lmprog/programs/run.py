@@ -95,6 +95,7 @@ def forward_inputs(program: Module) -> tuple[str, ...] | None:
 
     None where ``forward`` takes ``**kwargs`` and the names are not to be had; a predictor's are its
     signature's input fields."""
+    program = getattr(program, "takes_inputs_of", program)  # an ensemble takes what its members take
     signature = getattr(program, "signature", None)
     names = getattr(signature, "input_fields", None)
     if names is not None:

@@ -14,6 +14,7 @@ __all__ = [
     "CalibrationSnapshot",
     "CaseBaseline",
     "DataSource",
+    "EnsembleInfo",
     "FieldSnapshot",
     "Fingerprint",
     "Header",
@@ -56,6 +57,15 @@ class TeleprompterInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class EnsembleInfo:
+    """That the program is ``members`` copies of the one as written, each with prompts of its own, and how
+    their outputs become one: ``majority``, or the function's name with its module."""
+
+    members: int
+    reduce: str
+
+
+@dataclass(frozen=True, slots=True)
 class Validation:
     """How the compiled program scored while compiling: weighted mean within [0, 1] over ``examples``;
     ``before`` is the score of the program as written, where it was measured."""
@@ -76,6 +86,7 @@ class Header:
     adapter: name of the adapter that rendered the messages.
     prompt_format: number of the text that it renders (``adapters.PROMPT_FORMAT``).
     teleprompter: the strategy, or None for a program as written.
+    ensemble: where the program is several of the one as written.
     validation: the score on the validation data, or None where nothing was evaluated.
     stopped: ``budget`` where the compile was cut short.
     lineage: the candidates that the winner was made from, and last itself, as ``4 reflect classify``;
@@ -95,6 +106,7 @@ class Header:
     libraries: Mapping[str, str] = field(default_factory=dict)
     changed_since_compile: tuple[str, ...] = ()
     lineage: tuple[str, ...] = ()
+    ensemble: EnsembleInfo | None = None
     format: int = FORMAT
 
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.lm.shortening import shortened
-from pytest_lmprog.snapshots.artifact import FieldSnapshot, PredictorSnapshot
+from pytest_lmprog.snapshots.artifact import EnsembleInfo, FieldSnapshot, PredictorSnapshot
 
 if TYPE_CHECKING:
     from pytest_lmprog.adapters import Adapter
     from pytest_lmprog.programs import Module, Predict
 
-__all__ = ["capture", "fields_of"]
+__all__ = ["capture", "ensemble_of", "fields_of"]
 
 
 def fields_of(predictor: Predict) -> tuple[FieldSnapshot, ...]:
@@ -41,6 +41,17 @@ def capture(program: Module, adapter: Adapter) -> dict[str, PredictorSnapshot]:
         )
         for name, predictor in program.named_predictors()
     }
+
+
+def ensemble_of(program: Module, written: Module) -> EnsembleInfo | None:
+    """Return how ``program`` is made of several of ``written``; None where it is one, or written as it is."""
+    if type(program) is type(written) or not hasattr(program, "takes_inputs_of"):
+        return None
+    from pytest_lmprog.programs.ensemble import EnsembledProgram, function_name
+
+    if not isinstance(program, EnsembledProgram):
+        return None
+    return EnsembleInfo(len(program.programs), function_name(program.reduce_fn))
 
 
 def _messages(predictor: Predict, adapter: Adapter) -> tuple[dict[str, object], ...]:

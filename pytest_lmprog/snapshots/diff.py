@@ -99,6 +99,8 @@ def _header_values(header: Header | None) -> dict[str, Any]:
         "adapter": header.adapter,
         "teleprompter": teleprompter.name if teleprompter else None,
         **{f"setting {name}": value for name, value in settings.items()},
+        "ensemble of": header.ensemble.members if header.ensemble else None,
+        "reduced by": header.ensemble.reduce if header.ensemble else None,
         "seed": header.seed,
         "validation score": validation.score if validation else None,
         "validation examples": validation.examples if validation else None,

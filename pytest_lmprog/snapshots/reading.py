@@ -13,6 +13,7 @@ from pytest_lmprog.snapshots.artifact import (
     CalibrationSnapshot,
     CaseBaseline,
     DataSource,
+    EnsembleInfo,
     FieldSnapshot,
     Fingerprint,
     Header,
@@ -33,6 +34,7 @@ _REQUIRED = ("format", "prompt_format", "program", "adapter", "seed", "predictor
 _OPTIONAL = (
     "model",
     "teleprompter",
+    "ensemble",
     "validation",
     "lineage",
     "stopped",
@@ -151,6 +153,7 @@ def _header(entries: Mapping[str, Entry]) -> Header:
         libraries={} if libraries is None else libraries.texts(),
         changed_since_compile=_listed(entries.get("changed_since_compile")),
         lineage=_listed(entries.get("lineage")),
+        ensemble=_ensemble(entries.get("ensemble")),
         format=entries["format"].integer(),
     )
 
@@ -177,6 +180,13 @@ def _teleprompter(entry: Entry | None) -> TeleprompterInfo | None:
     parts = entry.record(required=("name",), optional=("settings",))
     settings = parts.get("settings")
     return TeleprompterInfo(parts["name"].text(), {} if settings is None else settings.plain_mapping())
+
+
+def _ensemble(entry: Entry | None) -> EnsembleInfo | None:
+    if entry is None:
+        return None
+    parts = entry.record(required=("members", "reduce"))
+    return EnsembleInfo(parts["members"].integer(minimum=1), parts["reduce"].text())
 
 
 def _validation(entry: Entry | None) -> Validation | None:

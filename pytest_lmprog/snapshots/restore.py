@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_lmprog.errors import SnapshotError, UsageError
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.snapshots.artifact import PredictorSnapshot, Snapshot
+
+if TYPE_CHECKING:
+    from pytest_lmprog.snapshots.artifact import EnsembleInfo
 
 __all__ = ["load", "restore"]
 
 _M = TypeVar("_M", bound=Module)
 
 
-def load(path: str | Path, program: _M) -> _M:
+def load(path: str | Path, program: _M, *, functions: Iterable[Callable[..., Any]] = ()) -> _M:
     """Return a new program: ``program`` with the instructions, field texts and demos of a snapshot.
 
-    ``program`` itself is untouched. Warns where the snapshot was compiled for another model than the
+    ``program`` itself is untouched. The snapshot of an ensemble gives an EnsembledProgram of as many copies
+    of it. Warns where the snapshot was compiled for another model than the
     configured one. Raises SnapshotError for a file that cannot be read, and where the program's
     predictors or fields are not those of the snapshot, naming what does not fit.
 
@@ -26,6 +31,8 @@ def load(path: str | Path, program: _M) -> _M:
     ----------
     path: the snapshot (``tests/__lm_snapshots__/test_support/TestTriage.yaml``).
     program: the program as written (``Triage()``).
+    functions: those that the snapshot names (an ensemble's ``reduce_fn``): nothing is imported by the name
+        that stands in a file.
     """
     from pytest_lmprog.snapshots.store import read
 
@@ -34,20 +41,55 @@ def load(path: str | Path, program: _M) -> _M:
         hint = f"load(path, {name}())" if isinstance(program, type) else None
         raise UsageError(f"load needs a program, an instance of a Module, not {program!r}", hint=hint)
     snapshot = read(Path(path))
-    restored = restore(snapshot, program, path=str(path))
+    restored = restore(snapshot, program, path=str(path), functions=functions)
     _warn_of_another_model(snapshot, restored, str(path))
     return restored
 
 
-def restore(snapshot: Snapshot, program: _M, *, path: str | None = None) -> _M:
+def restore(
+    snapshot: Snapshot,
+    program: _M,
+    *,
+    path: str | None = None,
+    functions: Iterable[Callable[..., Any]] = (),
+) -> _M:
     """Return a new program with the prompts of ``snapshot``. ``path`` is the file named in errors.
 
-    Raises SnapshotError, naming predictor and field, where the program does not fit."""
+    Raises SnapshotError, naming predictor and field, where the program does not fit, and for a function
+    that the snapshot names and that is not among ``functions``."""
     from pytest_lmprog.programs.state import STATE_FORMAT, restored
 
     _check_prompt_format(snapshot, path)
+    if snapshot.header.ensemble is not None:
+        program = _ensembled(program, snapshot.header.ensemble, path, functions)
     predictors = {name: _state(predictor) for name, predictor in snapshot.predictors.items()}
     return restored(program, {"format": STATE_FORMAT, "predictors": predictors}, source=path)
+
+
+def _ensembled(
+    program: _M, info: EnsembleInfo, path: str | None, functions: Iterable[Callable[..., Any]]
+) -> _M:
+    from pytest_lmprog.programs.ensemble import EnsembledProgram
+
+    if isinstance(program, EnsembledProgram):
+        return program
+    reduce_fn = _function(info.reduce, path, functions)
+    members = [program.copy() for _ in range(info.members)]
+    return cast("_M", EnsembledProgram(members, reduce_fn))
+
+
+def _function(name: str, path: str | None, functions: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
+    from pytest_lmprog.programs.ensemble import function_name
+    from pytest_lmprog.programs.majority import majority
+
+    for function in (majority, *functions):
+        if function_name(function) == name:
+            return function
+    raise SnapshotError(
+        f"the snapshot names the function {name!r}, which was not given",
+        path=path,
+        hint=f"load(path, program, functions=[{name.rpartition('.')[2]}])",
+    )
 
 
 def _state(predictor: PredictorSnapshot) -> dict[str, Any]:

@@ -198,6 +198,8 @@ def _header(header: Header) -> dict[str, Any]:
             "name": header.teleprompter.name,
             **_given("settings", header.teleprompter.settings),
         }
+    if header.ensemble is not None:
+        data["ensemble"] = {"members": header.ensemble.members, "reduce": header.ensemble.reduce}
     data["seed"] = header.seed
     if header.validation is not None:
         data["validation"] = _validation(header.validation)

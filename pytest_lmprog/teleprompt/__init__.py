@@ -12,6 +12,7 @@ from pytest_lmprog.teleprompt.base import (
 from pytest_lmprog.teleprompt.better_together import BetterTogether
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.copro import COPRO
+from pytest_lmprog.teleprompt.ensemble import Ensemble
 from pytest_lmprog.teleprompt.gepa import GEPA
 from pytest_lmprog.teleprompt.infer_rules import InferRules
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
@@ -32,6 +33,7 @@ __all__ = [
     "CompileResult",
     "CompileRuntime",
     "CompileTask",
+    "Ensemble",
     "InferRules",
     "LabeledFewShot",
     "ProgressEvent",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pytest_lmprog.programs import Module
-from pytest_lmprog.teleprompt.base import CallBound, CompileTask
+from pytest_lmprog.teleprompt.base import CallBound, CompileTask, Teleprompter
 
-__all__ = ["student_bound", "student_calls", "teacher_bound", "teacher_calls"]
+__all__ = ["compiled_calls", "student_bound", "student_calls", "teacher_bound", "teacher_calls"]
 
 
 def student_bound(task: CompileTask, runs: int) -> CallBound:
@@ -16,6 +16,12 @@ def student_bound(task: CompileTask, runs: int) -> CallBound:
 def teacher_bound(task: CompileTask, runs: int) -> CallBound:
     """Return the most that ``runs`` runs of the teacher cost."""
     return CallBound(runs, runs * teacher_calls(task))
+
+
+def compiled_calls(teleprompter: Teleprompter, task: CompileTask) -> int:
+    """Return the most LM calls of one run of what ``teleprompter`` makes of the task's student."""
+    run_calls = getattr(teleprompter, "run_calls", None)
+    return student_calls(task) if run_calls is None else int(run_calls(task))
 
 
 def student_calls(task: CompileTask) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import field, replace
 
 from pytest_lmprog.errors import BudgetExceededError
-from pytest_lmprog.evaluation.scores import CaseResult, mean
+from pytest_lmprog.evaluation.scores import mean
 from pytest_lmprog.programs import Example
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import Candidate, CompileResult, CompileTask, StopReason
@@ -28,13 +27,15 @@ class Sequel:
     """One run through the steps.
 
     ``candidates`` are all that any step proposed, after the program as written, by index; ``finals`` the
-    indices of those that a step made its result, with what is to be told of each.
+    indices of those that a step made its result, with what is to be told of each; ``scores`` theirs on each
+    validation example, where known.
     """
 
     settings: BetterTogether
     study: Study
     candidates: dict[int, Candidate] = field(default_factory=dict)
     finals: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    scores: dict[int, tuple[float, ...]] = field(default_factory=dict)
     stopped: StopReason = "done"
 
     def __post_init__(self) -> None:
@@ -108,6 +109,7 @@ class Sequel:
     def _compared(self, index: int, result: CompileResult, task: CompileTask) -> Plan[None]:
         """See to it that a step's result has a score, if that can still be had."""
         if self.candidates[index].score is not None and result.validated_on == len(self.validation):
+            self.scores[index] = result.scores
             self.study.desk.expect(-len(self.validation))
         elif self.stopped == "done":
             yield from self._judged(index, task)
@@ -118,7 +120,8 @@ class Sequel:
         candidate = self.candidates[index]
         study = replace(self.study, task=task)
         results = yield from scored(study, candidate.program, self.validation)
-        score = self._score(results)
+        scores = self.scores[index] = tuple(self.study.ranking.score(result) for result in results)
+        score = mean(scores, checked_weights(self.validation))
         spent = candidate.spent
         for result in results:
             spent = spent.plus(result.trace)
@@ -131,9 +134,6 @@ class Sequel:
         if index == 0:
             self.study.note(self.candidates[0])
         self.study.desk.best(score, candidate.label)
-
-    def _score(self, results: Sequence[CaseResult]) -> float:
-        return mean([self.study.ranking.score(r) for r in results], checked_weights(self.validation))
 
     def _result(self) -> CompileResult:
         listed = tuple(self.candidates[index] for index in sorted(self.candidates))
@@ -151,6 +151,7 @@ class Sequel:
             len(self.validation) if winner.score is not None else 0,
             self.stopped,
             notes,
+            self.scores.get(winner.index, ()),
         )
 
     def _winner(self) -> Candidate:

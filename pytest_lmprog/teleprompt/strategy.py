@@ -156,6 +156,11 @@ class TeleprompterBase(ABC):
         """Return the strategies that this one runs as parts of its own plan."""
         return ()
 
+    def functions(self) -> tuple[Any, ...]:
+        """Return the functions that the compiled program calls: a snapshot names them only (see
+        ``snapshots.restore.load``)."""
+        return tuple(function for part in self.parts() for function in part.functions())
+
     def threads(self) -> int:
         """Return how many runs ``compile`` has in flight where no runtime says so."""
         return 8

@@ -109,7 +109,11 @@ class Study:
 
     def characters(self, program: Module) -> int:
         """Return the characters of the program's rendered prompts, inputs left out: the tie-breaker."""
-        return sum(len(text) for _, p in program.named_predictors() for text in self._texts(p))
+        return sum(map(len, self.prompts(program)))
+
+    def prompts(self, program: Module) -> list[str]:
+        """Return the texts of the program's rendered prompts, inputs left out, predictor by predictor."""
+        return [text for _, p in program.named_predictors() for text in self._texts(p)]
 
     def _texts(self, predictor: Predict) -> list[str]:
         prompt = self._adapter(predictor).prompt(predictor.signature, predictor.demos)

@@ -6,6 +6,7 @@ from pytest_lmprog.teleprompt import (
     BetterTogether,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
+    Ensemble,
     LabeledFewShot,
     TeleprompterBase,
 )
@@ -31,3 +32,11 @@ class TestBetterTogetherWithMetricsOfTheirOwn(TeleprompterConformance):
             lambda e, p, trace=None: len(p.answer) < 4, max_labeled_demos=4, num_candidate_programs=1
         )
         return BetterTogether(exact, labels=LabeledFewShot(2), p=search, strategy="labels -> p")
+
+
+class TestEnsemble(TeleprompterConformance):
+    ranks = True
+
+    def make(self) -> TeleprompterBase:
+        search = BootstrapFewShotWithRandomSearch(metric=exact, max_labeled_demos=4, num_candidate_programs=1)
+        return Ensemble(of=search, size=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,13 +40,21 @@ def restored_run(saved: SavedCase, program: Module) -> Run:
     Values that came from a predictor have the type of its field (enum, model, dataclass); others are plain
     JSON data. Raises UsageError, naming the field, where an output no longer fits the signature."""
     predictors = dict(program.named_predictors())
-    calls = [_call(call, predictors.get(call.predictor)) for call in saved.calls]
+    calls = [_call(call, _named(call.predictor, predictors)) for call in saved.calls]
     trace = Trace(calls=calls)
     if saved.error is not None:
         return Run(None, trace, ProgramError(saved.error.message, kind=saved.error.kind))
     rejudged = getattr(type(program), "rejudged", None)  # a judge's votes mean what they mean to it now
     judgement = None if rejudged is None else rejudged(program, trace)
     return Run(_prediction(saved, calls) if judgement is None else judgement, trace)
+
+
+_MEMBER = re.compile(r"^programs\[\d+\]\.?")
+
+
+def _named(name: str, predictors: Mapping[str, Predict]) -> Predict | None:
+    """Return the predictor of that name, of an ensemble's member the one that it is a copy of."""
+    return predictors.get(name) or predictors.get(_MEMBER.sub("", name) or "self")
 
 
 def _call(saved: SavedCall, predictor: Predict | None) -> PredictorCall:

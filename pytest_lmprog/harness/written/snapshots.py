@@ -180,7 +180,7 @@ def _snapshot(
     session: Session, prepared: Prepared, compiled: CompileOutcome | None, changes: tuple[str, ...]
 ) -> Snapshot:
     from pytest_lmprog.adapters.exchange import adapter_for
-    from pytest_lmprog.snapshots.capture import capture
+    from pytest_lmprog.snapshots.capture import capture, ensemble_of
 
     with use_scope(prepared.scope):
         adapter = adapter_for(prepared.lm, current().adapter)
@@ -191,6 +191,7 @@ def _snapshot(
         adapter=adapter.name,
         prompt_format=PROMPT_FORMAT,
         changed_since_compile=changes,
+        ensemble=ensemble_of(prepared.program, prepared.written),
         **_provenance(session, compiled),
     )
     fingerprint = fingerprint_of(session, prepared.unit, prepared.written, prepared.lm)
