@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pytest_lmprog.harness.compiling import CompileOutcome
 from pytest_lmprog.harness.fit import SplitScore, misfit, splits
 from pytest_lmprog.harness.results import RunResults
 from pytest_lmprog.harness.saved.run import SavedUnit
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.table import paragraph, table
+
+if TYPE_CHECKING:
+    from pytest_lmprog.harness.compiling import CompileOutcome
 
 __all__ = ["fit_lines", "saved_splits", "split_text"]
 

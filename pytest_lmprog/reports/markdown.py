@@ -13,6 +13,7 @@ from pytest_lmprog.harness.results import CaseOutcome, MetricResult, UnitResult
 from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.diff.markdown import diff_markdown
+from pytest_lmprog.reports.fit import saved_splits, split_text
 from pytest_lmprog.reports.markdown_text import code, plain
 from pytest_lmprog.reports.run_verdict import RunVerdict, run_verdict
 
@@ -60,6 +61,7 @@ def _blocks(saved: SavedRun, verdict: RunVerdict) -> Iterator[str]:
         for unit in saved.units:
             yield from kind(unit, results[unit.id])
     yield from _diffs(saved)
+    yield from _splits(saved)
     yield from _candidates(saved)
     yield from _written(saved)
     yield from _calls(saved, results)
@@ -239,14 +241,31 @@ def _diff(before: str, after: str) -> str | None:
     return diff_markdown(found, most=_MOST_DIFF).rstrip("\n") if found else None
 
 
+def _splits(saved: SavedRun) -> Iterator[str]:
+    found = {unit.info.name: saved_splits(unit) for unit in saved.units if saved_splits(unit)}
+    if not found:
+        return
+    rows = [[code(name), *map(split_text, splits)] for name, splits in found.items()]
+    notes = [
+        f"- {code(name)}, {split.split}: {_said(split.note)}"
+        for name, splits in found.items()
+        for split in splits
+        if split.note
+    ]
+    table = _table(["score, 95% CI (examples)", "train", "validation", "test"], rows, numbers_from=1)
+    yield "\n\n".join([table, *(["\n".join(notes)] if notes else [])])
+
+
 def _candidates(saved: SavedRun) -> Iterator[str]:
     for unit in saved.units:
         if not unit.candidates:
             continue
+        made = any(c.parents for c in unit.candidates)
         rows = [
             [
                 f"{c.index}{' (best)' if c.winner else ''}",
                 plain(c.label),
+                *([", ".join(map(str, c.parents)) or "-"] if made else []),
                 figures.score(c.score),
                 f"{c.characters:,}",
                 "-" if c.calls is None else f"{c.calls:.3g}",
@@ -255,9 +274,11 @@ def _candidates(saved: SavedRun) -> Iterator[str]:
             ]
             for c in unit.candidates[:_MOST_ROWS]
         ]
-        head = ["candidate", "what", "score", "characters", "calls a run", "tokens a run", "cost a run"]
+        origin = ["made from"] if made else []
+        figured = ["score", "characters", "calls a run", "tokens a run", "cost a run"]
+        head = ["candidate", "what", *origin, *figured]
         summary = f"{len(unit.candidates):,} candidates of {_as_html(code(unit.info.name))}"
-        yield _folded(summary, _table(head, rows, numbers_from=2))
+        yield _folded(summary, _table(head, rows, numbers_from=3 if made else 2))
 
 
 def _written(saved: SavedRun) -> Iterator[str]:

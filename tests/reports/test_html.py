@@ -231,15 +231,49 @@ def test_a_compile_shows_its_candidates_in_a_plot_and_a_table():
     html = html_report(compiled_run())
     reader = Reader(html)
     points = [a for tag, a in reader.tags if tag == "circle"]
-    assert len(points) == 6, "one of seven was not scored"
-    assert [a["class"] for a in points].count("point winner") == 1
+    assert len(points) == 12, "two plots; one of seven was not scored"
+    assert [a["class"] for a in points].count("point winner") == 2
     assert "4 bootstrapped 4: 0.835, $0.00017" in reader.texts["title"]
     label = next(a["aria-label"] for tag, a in reader.tags if tag == "svg")
     assert label == "Score against USD a run of the program: 6 candidates, candidate 4 won with 0.835"
+    labels = [a["aria-label"] for tag, a in reader.tags if tag == "svg"]
+    assert labels[1].startswith("Score against LM calls that evaluated candidates so far, in their order: 6")
+    assert "4 bootstrapped 4: 0.835, 160 calls so far" in reader.texts["title"], (
+        "3 was not scored: no calls known"
+    )
+    assert sum(a.get("class") == "best" for tag, a in reader.tags if tag == "line") == 7, "5 across, 2 up"
     shown = text_of(html)
     assert all(f"{n} bootstrapped {n}" in shown for n in range(1, 7))
     assert "not scored" in shown
     assert "best 0.835, on 40 examples, stopped: budget" in shown
+
+
+def test_a_candidates_row_says_what_it_was_made_from():
+    run = compiled_run()
+    html = html_report(run)
+    assert "<th>made from</th>" in html
+    assert "<td>2, 1</td>" in html
+    unit = run.units[0]
+    alone = tuple(replace(c, parents=()) for c in unit.candidates)
+    assert "made from" not in html_report(replace(run, units=(replace(unit, candidates=alone),)))
+
+
+def test_training_validation_and_test_stand_side_by_side():
+    run = compiled_run()
+    shown = " ".join(text_of(html_report(run)).split())
+    assert "Compiled program train validation test" in shown
+    assert "0.950 0.835" in shown
+    assert "0.86\u20130.98 (60) 0.69\u20130.92 (40)" in shown
+    assert "test: not all cases ran" in shown
+    unit = replace(run.units[0], compiled={"score": None})
+    assert "Compiled program" not in text_of(html_report(replace(run, units=(unit,))))
+
+
+def test_calls_that_tell_nothing_are_no_plot():
+    run = compiled_run()
+    unit = run.units[0]
+    found = tuple(replace(c, calls=None) for c in unit.candidates)
+    assert "so far" not in html_report(replace(run, units=(replace(unit, candidates=found),)))
 
 
 def test_a_plot_falls_back_on_what_is_known_of_all():

@@ -200,15 +200,25 @@ def test_prompt_diff_candidates_written_and_calls() -> None:
         "after": to_text(NEW),
         "candidates": (
             SavedCandidate(0, "zero-shot", 0.5, 900),
-            SavedCandidate(1, "b|c", 0.7, 1200, winner=True),
+            SavedCandidate(1, "b|c", 0.7, 1200, winner=True, parents=(0,)),
         ),
+        "compiled": {
+            "splits": [
+                {"split": "train"},
+                {"split": "validation", "score": 0.7, "n": 10, "low": 0.4, "high": 0.9, "note": "a|b"},
+                {"split": "test", "score": 0.5, "n": 3, "low": 0.2, "high": 0.8},
+            ]
+        },
         "calls": small_run({"a": "billing"}).units[0].calls,
     }
     written = SavedWritten("u", "pending", "tests/x.new.yaml", ("metric test_team changed",))
     page = rendered(markdown_report(run(*GOOD, unit=unit, written=(written,))))
     assert "Prompt of TestX before and after" in page.text
     assert "person" in page.text
-    assert "1 (best) b|c 0.700 1,200" in page.text
+    assert "0 zero-shot - 0.500 900" in page.text
+    assert "1 (best) b|c 0 0.700 1,200" in page.text
+    assert "TestX - 0.700 0.40-0.90 (10) 0.500 0.20-0.80 (3)" in page.text
+    assert "TestX, validation: a|b" in page.text
     assert "pending: tests/x.new.yaml" in page.text
     assert "1 call, all live, 110 tokens" in page.text
 
