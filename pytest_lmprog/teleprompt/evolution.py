@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from pytest_lmprog.errors import BudgetExceededError
 from pytest_lmprog.evaluation.scores import mean
@@ -13,6 +12,8 @@ from pytest_lmprog.teleprompt.crossover import Crossover, find_crossover, subsam
 from pytest_lmprog.teleprompt.desk import Plan, Ticket
 from pytest_lmprog.teleprompt.generation import Lab, Merging, Outcome, Reflecting, Runs
 from pytest_lmprog.teleprompt.gepa import GEPA, validates_on_trainset
+from pytest_lmprog.teleprompt.gepa_stats import GEPAResult, statistics
+from pytest_lmprog.teleprompt.hearing import asks_predictors
 from pytest_lmprog.teleprompt.instructions import learners
 from pytest_lmprog.teleprompt.minibatches import minibatch
 from pytest_lmprog.teleprompt.population import Member, Population
@@ -41,6 +42,7 @@ class Evolution:
         self.population = Population()
         self.candidates: list[Candidate] = []
         self.runs: dict[int, Runs] = {}
+        self.counts: dict[int, int] = {}
         self.turns: Counter[int] = Counter()
         self.open: deque[tuple[Ticket, _Iteration]] = deque()
         self.asked: Counter[tuple[int, tuple[int, ...]]] = Counter()
@@ -53,6 +55,7 @@ class Evolution:
 
     def plan(self) -> Plan[CompileResult]:
         """Evaluate the student, and evolve it."""
+        self._expect()
         try:
             yield from self._seed()
         except BudgetExceededError:
@@ -69,6 +72,13 @@ class Evolution:
                 ticket, iteration = self.open.popleft()
                 self._take(iteration, ticket.value())
                 self._begin()
+
+    def _expect(self) -> None:
+        """Have progress count what asks no LM: metrics that are asked about predictors."""
+        task = self.study.task
+        if self.settings.use_feedback and asks_predictors(self.study.ranking):
+            each = self.settings.batch(task) * self.settings.components(task)
+            self.study.desk.expect(self.settings.reflections(task) * each)
 
     def _seed(self) -> Plan[None]:
         texts = {name: p.signature.instructions for name, p in learners(self.study.task.student)}
@@ -190,6 +200,7 @@ class Evolution:
         places = self.lab.validation
         scores = tuple(self.study.ranking.score(outcome.runs[place]) for place in places)
         total = mean(scores, self.weights)
+        self.counts[index] = self.made
         self.population = self.population.plus(Member(index, outcome.texts, scores, total, outcome.parents))
         self.turns[index] = max((self.turns[parent] for parent in outcome.parents), default=0)
         return total
@@ -214,10 +225,24 @@ class Evolution:
             stopped,
             self._notes(winner),
         )
-        return self._with_stats(result) if self.settings.track_stats else result
+        if self.settings.track_stats:
+            winner.program.detailed_results = self._statistics(winner)  # type: ignore[attr-defined]
+        return result
 
-    def _with_stats(self, result: CompileResult) -> CompileResult:
-        return replace(result)
+    def _statistics(self, winner: Candidate) -> GEPAResult:
+        outputs = [
+            {member.index: self.runs[member.index][place] for member in self.population.members}
+            for place in self.lab.validation
+        ]
+        return statistics(
+            self.population,
+            self.candidates,
+            winner,
+            counts=self.counts,
+            outputs=outputs if self.settings.track_best_outputs else None,
+            total=self.made,
+            seed=self.settings.seed,
+        )
 
     def _notes(self, winner: Candidate) -> tuple[str, ...]:
         runs = self.runs[winner.index]

@@ -57,7 +57,7 @@ class Population:
         """Return, by index, at how many examples each is best of those that are not dominated.
 
         Whoever is best only where others that stay are best too is dominated; the lowest mean, then the
-        lowest index goes first (arXiv:2507.19457, algorithm 2; the order is the ``gepa`` package's)."""
+        lowest index goes first (arXiv:2507.19457, algorithm 2; by mean, as the ``gepa`` package does)."""
         fronts = self.fronts()
         kept = {member.index for member in self.members}
         for member in sorted(self.members, key=lambda member: (member.mean, member.index)):
