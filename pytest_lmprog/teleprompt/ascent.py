@@ -110,10 +110,9 @@ class Ascent:
         self.study.desk.expect((new - foreseen) * len(self.race.examples))
         while self.race.running:
             self.race.record((yield))
-        known = self.scores[name]
-        for wording, entry in tried:
-            if entry.standing.complete:
-                known[wording] = max(known.get(wording, 0.0), entry.standing.least())
+        scores = self.scores[name]
+        for wording, entry in tried:  # after the last round, in which some are dropped, nobody asks for them
+            scores[wording] = max(scores.get(wording, 0.0), entry.standing.least())
 
     def _tried(self, base: Entry, depth: int, name: str, wording: Wording) -> Entry:
         worded = {**wordings_of(base.proposal.program), name: wording}

@@ -10,9 +10,10 @@ from pytest_lmprog.errors import CompileError, LMRequestError, UsageError
 from pytest_lmprog.programs import ChainOfThought, Example, Module, Predict, context
 from pytest_lmprog.signatures import InputField, OutputField, Signature
 from pytest_lmprog.signatures.values.media import Image
-from pytest_lmprog.teleprompt import CallBound, CompileRuntime, InferRules
+from pytest_lmprog.teleprompt import CallBound, CompileRuntime, InferRules, ProgressEvent
 from pytest_lmprog.teleprompt.instructions import instructions_of
 from pytest_lmprog.teleprompt.rules import Induction, example_texts, ruled
+from tests.teleprompt.conformance import Noted
 from tests.teleprompt.world import QA, Asked, WorldLM, exact, questions, rows, shown, task, truth
 
 
@@ -51,13 +52,25 @@ def induces(*rules: str | None) -> Any:
 
 def searched(strategy: InferRules, lm: WorldLM, n: int = 4, *, concurrency: int = 8, **more: Any) -> Any:
     student = more.pop("student", None) or Told()
-    runtime = CompileRuntime(concurrency=concurrency)
+    watching = {name: more.pop(name) for name in ("progress", "journal") if name in more}
+    runtime = CompileRuntime(concurrency=concurrency, **watching)
     with context(lm=lm):
         return strategy.compile_result(task(rows(n), student=student, **more), runtime)
 
 
 def inductions(lm: WorldLM) -> list[Asked]:
     return sorted((a for a in lm.live if a.is_proposal), key=lambda a: a.rollout)
+
+
+class Hidden(Module):
+    """No row shows anything of the first predictor, which is never asked."""
+
+    def __init__(self) -> None:
+        self.inner = Predict(Signature("hint -> thought", "inner"))
+        self.outer = Predict(Signature("question -> answer", "outer"))
+
+    def forward(self, question: str) -> Any:
+        return self.outer(question=question)
 
 
 class TestByHand:
@@ -133,6 +146,28 @@ class TestByHand:
         assert result.notes == ("3 of 3 inductions gave no rules",)
         assert len(lm.live) == 1 + 3 + 4
 
+    def test_progress_comes_to_its_end(self):
+        # One induction of three cannot be read, one says what another said: two programs are not evaluated.
+        events: list[ProgressEvent] = []
+        lm = WorldLM(self.lm, propose=induces("weak", None, "weak"))
+        searched(self.strategy(), lm, concurrency=1, progress=events.append)
+        # 1 of 4 tries, 3 inductions, one program on four examples
+        assert (events[-1].done, events[-1].total) == (1 + 3 + 4, 1 + 3 + 4)
+        assert events[0].total == 4 + 3 + 12
+
+    def test_progress_does_not_wait_for_inductions_without_examples(self):
+        events: list[ProgressEvent] = []
+        strategy = self.strategy(max_bootstrapped_demos=0, num_candidates=1)
+        lm = WorldLM(self.lm, propose=induces("weak"))
+        searched(strategy, lm, student=Hidden(), concurrency=1, progress=events.append)
+        assert (events[-1].done, events[-1].total) == (1 + 4, 1 + 4)
+
+    def test_the_bootstrap_is_noted_as_the_root(self):
+        journal = Noted()
+        lm = WorldLM(self.lm, propose=induces("weak", "good", "weak"))
+        searched(self.strategy(), lm, journal=journal)
+        assert sorted((e["index"], e["score"] is None) for e in journal.noted)[0] == (0, True)
+
     def test_without_a_valset_it_validates_on_the_trainset(self):
         result, lm = self.compiled(valset=None)
         assert result.validated_on == 4
@@ -142,6 +177,7 @@ class TestByHand:
         result = searched(self.strategy(), WorldLM(self.lm, budget=0))
         assert (result.stopped, result.score) == ("budget", None)
         assert shown(result.program) == {"answer": []}
+        assert result.notes[0].startswith("0 of 1 demos were bootstrapped")
 
     @pytest.mark.parametrize("budget", [1, 3, 6])
     def test_a_budget_spent_before_a_candidate_is_evaluated_leaves_the_bootstrap(self, budget):
@@ -272,14 +308,6 @@ class TestExamples:
         assert instructions_of(again.program) == {"think": ruled("think", "of thought"), "say": "say"}
 
     def test_a_predictor_without_examples_goes_without_rules(self):
-        class Hidden(Module):
-            def __init__(self) -> None:
-                self.inner = Predict(Signature("hint -> thought", "inner"))
-                self.outer = Predict(Signature("question -> answer", "outer"))
-
-            def forward(self, question: str) -> Any:
-                return self.outer(question=question)
-
         strategy = InferRules(1, metric=exact, max_bootstrapped_demos=0)
         result = searched(strategy, WorldLM(knows("0"), propose=induces("r")), student=Hidden())
         assert instructions_of(result.program) == {"inner": "inner", "outer": ruled("outer", "r")}
