@@ -66,6 +66,7 @@ class Climb:
         self._advisor = introspection(task.student, use_feedback=self.settings.use_feedback)
         self._highest = 0.0
         self._taught: list[CaseResult] = []
+        self._asked: dict[tuple[int, int], CaseResult] = {}
 
     def plan(self) -> Plan[CompileResult]:
         """Climb, then evaluate the best of the steps."""
@@ -85,7 +86,7 @@ class Climb:
         if step == 0:
             self._judge_student(batch, runs)
         lessons = self._lessons(step, runs)
-        grown = yield from self._grown(batch, lessons)
+        grown = yield from self._grown(step, batch, lessons)
         members = [self._joined(step, batch, one) for one in grown if not self.pool.knows(one.program)]
         if members:
             self.best_of_steps.append(max(members, key=Member.place))
@@ -157,14 +158,14 @@ class Climb:
         """Return what the mini-batch teaches, the most promising first."""
         batch = batch_of_runs(runs)
         lessons = []
-        for place, bucket in enumerate(batch.buckets):
+        for place in range(len(batch.buckets)):
             rng = seeded(self.study.seed, "lesson", step, place)
-            lesson = drawn_lesson(self.settings, self.pool, batch, bucket, rng=rng)
+            lesson = drawn_lesson(self.settings, self.pool, batch, place, rng=rng)
             if lesson is not None:
                 lessons.append(lesson)
         return lessons
 
-    def _grown(self, batch: Sequence[Example], lessons: Sequence[Lesson]) -> Plan[list[Grown]]:
+    def _grown(self, step: int, batch: Sequence[Example], lessons: Sequence[Lesson]) -> Plan[list[Grown]]:
         """Return the programs that learnt something new, in the order of their lessons. Lessons beyond
         those wanted take the place of such as came to nothing."""
         wanted = most = self.settings.num_candidates + 1
@@ -173,7 +174,7 @@ class Climb:
         while lessons and wanted:
             wave, lessons = lessons[:wanted], lessons[wanted:]
             asked += sum(lesson.kind == "rule" for lesson in wave)
-            tickets = [self.study.desk.spawn(self._grow(lesson, batch)) for lesson in wave]
+            tickets = [self.study.desk.spawn(self._grow(step, lesson, batch)) for lesson in wave]
             for _ in tickets:
                 yield
             grown += [one for ticket in tickets if (one := ticket.value()) is not None]
@@ -181,14 +182,14 @@ class Climb:
         self.study.desk.expect(asked - len(batch) + (len(grown) - most) * len(batch))
         return grown
 
-    def _grow(self, lesson: Lesson, batch: Sequence[Example]) -> Plan[Grown | None]:
-        program = lesson.with_demos() if lesson.kind == "demo" else (yield from self._ruled(lesson))
+    def _grow(self, step: int, lesson: Lesson, batch: Sequence[Example]) -> Plan[Grown | None]:
+        program = lesson.with_demos() if lesson.kind == "demo" else (yield from self._ruled(step, lesson))
         if program is None or self.pool.knows(program):
             return None
         results = yield from scored(self.study, program, batch)
         return Grown(lesson, program, results)
 
-    def _ruled(self, lesson: Lesson) -> Plan[Module | None]:
+    def _ruled(self, step: int, lesson: Lesson) -> Plan[Module | None]:
         """Return the pupil with advice, or None where there was none that could be read."""
         settings = self.settings
         inputs = questions(
@@ -199,6 +200,7 @@ class Climb:
         )
         job = self.study.ask_job(self._advisor, inputs, lm=settings.prompt_model)
         (result,) = yield from gathered(self.study, [job])
+        self._asked[step, lesson.place] = result
         instructions = {} if result.prediction is None else advised(lesson.pupil, result.prediction)
         return with_instructions(lesson.pupil, instructions) if instructions else None
 
@@ -257,11 +259,18 @@ class Climb:
         notes = []
         if settings.bsize > rows:
             notes.append(f"bsize is {settings.bsize} and the trainset has {rows}: a mini-batch is all of it")
-        if self._taught and all(result.error is not None for result in self._taught):
-            error = self._taught[0].error
-            assert error is not None
-            notes.append(f"all {len(self._taught)} runs of the teacher ended in an error: {error.message}")
+        asked = [self._asked[key] for key in sorted(self._asked)]
+        notes += _failures(self._taught, "runs of the teacher ended in an error")
+        notes += _failures(asked, "pieces of advice could not be read")
         if len(self.pool.members) == 1 and self.student.score is not None:
             why = "no run scored above 0" if self._highest == 0 else "no runs differed"
             notes.append(f"nothing could be learnt from the trainset ({why}): the program is as written")
         return tuple(notes)
+
+
+def _failures(results: Sequence[CaseResult], what: str) -> list[str]:
+    """Return a note where there are results and each of them is an error."""
+    errors = [result.error for result in results if result.error is not None]
+    if not errors or len(errors) < len(results):
+        return []
+    return [f"all {len(errors)} {what}: {errors[0].kind}: {errors[0].message}"]

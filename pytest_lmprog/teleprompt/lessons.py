@@ -28,8 +28,9 @@ Kind = Literal["demo", "rule"]
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What the ``pupil`` (the program of ``source``, some demos dropped) is to learn: ``demos`` by
-    predictor, or a rule from the ``bucket``."""
+    predictor, or a rule from the ``bucket``. ``place``: its number among the lessons drawn."""
 
+    place: int
     kind: Kind
     bucket: Bucket
     source: Member
@@ -49,18 +50,19 @@ class Lesson:
         return self.pupil.with_predictors(edit)
 
 
-def drawn_lesson(settings: SIMBA, pool: Pool, batch: Batch, bucket: Bucket, *, rng: Random) -> Lesson | None:
-    """Return what ``bucket`` teaches, or None: who learns, how many demos it loses and what it learns
-    are drawn; where what was drawn cannot be taught, the other is."""
+def drawn_lesson(settings: SIMBA, pool: Pool, batch: Batch, place: int, *, rng: Random) -> Lesson | None:
+    """Return what the bucket at ``place`` teaches, or None: who learns, how many demos it loses and what it
+    learns are drawn; where what was drawn cannot be taught, the other is."""
+    bucket = batch.buckets[place]
     source = pool.draw(rng, settings.num_candidates, settings.temperature_for_candidates)
     pupil = thinned(source.program, settings.max_demos or ROOM, rng)
     for kind in _kinds(settings, rng):
         if kind == "rule" and batch.teaches_rule(bucket):
-            return Lesson(kind, bucket, source, pupil)
+            return Lesson(place, kind, bucket, source, pupil)
         if kind == "demo" and batch.teaches_demo(bucket):
             demos = _demos(bucket, pupil, settings.demo_input_field_maxlen)
             if demos:
-                return Lesson(kind, bucket, source, pupil, demos)
+                return Lesson(place, kind, bucket, source, pupil, demos)
     return None
 
 

@@ -270,6 +270,14 @@ class TestAdvice:
         assert told(result) == ["one", "one a", "one c", "one d"]
         assert len(asked_of(lm)) == 4
 
+    def test_an_advisor_that_is_never_understood_is_told(self):
+        result, lm = self.compiled(advises(*[None] * 4))
+        assert told(result) == ["one"]
+        assert result.notes[0].startswith(
+            "all 4 pieces of advice could not be read: ParseError: the answer is"
+        )
+        assert len(asked_of(lm)) == 4
+
     @pytest.mark.parametrize("word", ["", " ", "N/A", "n/a.", "None", "one"])
     def test_no_advice_is_no_candidate(self, word):
         result, lm = self.compiled(advises(*[word] * 4))
@@ -357,9 +365,7 @@ class TestTeacher:
 
     def test_one_that_always_fails_is_told(self):
         result, _ = self.compiled(teacher=WorldLM(lambda asked: "no JSON", model="teacher"))
-        assert result.notes[0].startswith(
-            "all 4 runs of the teacher ended in an error: the answer is not JSON"
-        )
+        assert result.notes[0].startswith("all 4 runs of the teacher ended in an error: ParseError: ")
 
     def test_it_must_fit(self):
         with pytest.raises(UsageError, match="must have the same predictors"):

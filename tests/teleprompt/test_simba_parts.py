@@ -195,7 +195,7 @@ class TestAdvisor:
         program = Odd()
         own = program.hops_0.signature.instructions
         said = Prediction(
-            advice_for_hops_0="N/A", advice_for_hops_1=None, advice_for_hops_0_=" do \nthis  \n"
+            advice_for_hops_0="N/A", advice_for_hops_1=None, advice_for_hops_0_=" do \nit  \n"
         )
         assert advised(program, said) == {"hops_0": f"{own}\n\ndo\nit"}
 
