@@ -100,7 +100,7 @@ def compile_unit(
     notes = (
         *basis.notes,
         *(result.notes if result else ()),
-        *_stop_notes(result),
+        *_stop_notes(result, scope.budget),
         *(note for note in (missing, unlearnt) if note),
     )
     most = most_calls(basis, program)
@@ -122,9 +122,11 @@ def _learnt(
     return learnt_scores(basis.unit, result, train), note
 
 
-def _stop_notes(result: CompileResult | None) -> tuple[str, ...]:
+def _stop_notes(result: CompileResult | None, budget: Budget | None) -> tuple[str, ...]:
     if result is None or result.stopped != "budget":
         return ()
+    if budget is not None and 0 in budget.limits.values():
+        return (f"stopped: budget ({budget} allows no live call: nothing but the cache answered)",)
     kept = " (the best candidate so far was kept)" if result.score is not None else ""
     return (f"stopped: budget{kept}",)
 

@@ -167,6 +167,18 @@ class Conclusion:
             if verdict.warns:
                 text = f"{metric.info.node_id}: {gate_text(verdict)}"
                 self._warn_of(text, path=unit.info.module_id, node_id=metric.info.node_id)
+        self._warn_of_misfits()
+
+    def _warn_of_misfits(self) -> None:
+        session = surroundings.existing_session(self.config)
+        if session is None or not session.compiled:
+            return
+        from pytest_lmprog.harness.fit import misfit, splits
+
+        for unit, outcome in session.compiled.items():
+            warning = misfit(splits(outcome, self.results.unit(unit))) if unit in self.results else None
+            if warning is not None:
+                self._warn_of(f"{unit}: {warning}", path=outcome.prepared.unit.module_id, node_id=unit)
 
     def _warn_of(self, text: str, **where: str) -> None:
         try:
