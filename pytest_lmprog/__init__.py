@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
     )
+    from pytest_lmprog.teleprompt import BootstrapFinetune as BootstrapFinetune
     from pytest_lmprog.teleprompt import BootstrapRS as BootstrapRS
     from pytest_lmprog.teleprompt import Ensemble as Ensemble
     from pytest_lmprog.teleprompt import InferRules as InferRules
@@ -92,6 +93,7 @@ else:
         "BetterTogether": "teleprompt",
         "BootstrapFewShot": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
+        "BootstrapFinetune": "teleprompt",
         "BootstrapRS": "teleprompt",
         "ChainOfThought": "programs.predict",
         "ChatAdapter": "adapters.chat",
@@ -183,6 +185,7 @@ __all__ = [
     "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
+    "BootstrapFinetune",
     "BootstrapRS",
     "ChainOfThought",
     "ChatAdapter",

@@ -26,6 +26,7 @@ NAMES = [
     "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
+    "BootstrapFinetune",
     "BootstrapRS",
     "ChainOfThought",
     "ChatAdapter",

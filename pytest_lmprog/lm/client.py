@@ -105,6 +105,11 @@ class LM(PipelineLM):
             _secrets=secrets,
         )
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that it was given, secrets among them (a copy). Never print them."""
+        return dict(self._given)
+
     def copy(self, **changes: Any) -> Self:
         """Return an LM with some options changed; None takes an option back to its default."""
         new = object.__new__(type(self))

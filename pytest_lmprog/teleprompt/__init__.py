@@ -13,6 +13,7 @@ from pytest_lmprog.teleprompt.better_together import BetterTogether
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.copro import COPRO
 from pytest_lmprog.teleprompt.ensemble import Ensemble
+from pytest_lmprog.teleprompt.finetune import BootstrapFinetune
 from pytest_lmprog.teleprompt.gepa import GEPA
 from pytest_lmprog.teleprompt.infer_rules import InferRules
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
@@ -27,6 +28,7 @@ __all__ = [
     "BetterTogether",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
+    "BootstrapFinetune",
     "BootstrapRS",
     "CallBound",
     "Candidate",

@@ -116,10 +116,11 @@ class Study:
         return [text for _, p in program.named_predictors() for text in self._texts(p)]
 
     def _texts(self, predictor: Predict) -> list[str]:
-        prompt = self._adapter(predictor).prompt(predictor.signature, predictor.demos)
+        prompt = self.adapter(predictor).prompt(predictor.signature, predictor.demos)
         return [str(message["content"]) for message in prompt.template()]
 
-    def _adapter(self, predictor: Predict) -> Adapter:
+    def adapter(self, predictor: Predict) -> Adapter:
+        """Return the adapter that puts the prompts of a predictor of the student, as far as is known now."""
         lm: LanguageModel | None = predictor.lm or self.settings.get("lm") or current().lm
         configured = predictor.adapter or current().adapter
         return (configured or JSONAdapter()) if lm is None else adapter_for(lm, configured)

@@ -7,11 +7,13 @@ from pytest_lmprog.teleprompt import (
     SIMBA,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
+    BootstrapFinetune,
     InferRules,
     LabeledFewShot,
     TeleprompterBase,
 )
 from tests.teleprompt.conformance import TeleprompterConformance
+from tests.teleprompt.finetuning import FakeProvider
 from tests.teleprompt.world import exact, swayed
 
 
@@ -76,3 +78,15 @@ class TestInferRules(TeleprompterConformance):
 
     def make(self) -> TeleprompterBase:
         return InferRules(metric=exact, num_candidates=3, max_bootstrapped_demos=2, max_labeled_demos=3)
+
+
+class TestBootstrapFinetune(TeleprompterConformance):
+    def make(self) -> TeleprompterBase:
+        return BootstrapFinetune(metric=exact, provider=FakeProvider())
+
+
+class TestBootstrapFinetuneOnePredictorAtATime(TeleprompterConformance):
+    def make(self) -> TeleprompterBase:
+        return BootstrapFinetune(
+            metric=exact, multitask=False, exclude_demos=True, metric_threshold=0.5, provider=FakeProvider()
+        )

@@ -19,15 +19,20 @@ class EmbeddedTransport:
 
     def ask(self, request: LMRequest) -> LMResponse:
         """Answer ``request`` with one attempt."""
+        if self._weights.is_folder():
+            from pytest_lmprog.lm.finetuning.torch_serving import served
+
+            return served.ask(self._weights, request)
         from pytest_lmprog.lm.local.engine import engines
 
         return engines.of(self._weights).ask(request, self._timeout)
 
 
 def embedded(model: str, *, timeout: float) -> tuple[EmbeddedTransport, Callable[[], str]]:
-    """Return the transport to ``local/NAME`` or ``local/FILE.gguf`` and what tells its endpoint: the
-    SHA-256 of the weights. Neither opens a file before it is used.
+    """Return the transport to ``local/NAME``, ``local/FILE.gguf``, ``local/path/to/folder`` or a finetuned
+    ``local/BASE+IDENTITY``, and what tells its endpoint: the SHA-256 of the weights. Neither opens a file
+    before it is used.
 
-    Raises ConfigurationError for a name that is neither in the catalogue nor a ``.gguf`` file's."""
+    Raises ConfigurationError for a name that is none of these."""
     weights = named_weights(model.removeprefix("local/"))
     return EmbeddedTransport(weights, timeout), weights.identity
