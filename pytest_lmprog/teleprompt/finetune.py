@@ -46,7 +46,7 @@ class BootstrapFinetune(TeleprompterBase):
         ends without an error is kept.
     multitask: one model for all predictors of an LM; else one for each predictor.
     train_kwargs: settings of the provider: for all, or by LM. Of the local one see
-        ``lm.finetuning.settings.TrainingSettings`` (``num_train_epochs``, ``learning_rate``, ``method``, ...).
+        ``lm.finetuning.settings.TrainingSettings`` (``num_train_epochs``, ``learning_rate``, ...).
     adapter: renders the chats, and from then on the prompts of the trained predictors. Default: the one that
         each predictor has.
     exclude_demos: train without the predictors' demos, and drop them.
