@@ -67,11 +67,6 @@ class Entry:
         """The share of the score that is lost, if half of the runs in flight fail."""
         return 1.0 - self.standing.most() + self.in_flight / (2 * self._size)
 
-    @property
-    def open(self) -> bool:
-        """Whether it is still in the race, with examples to come."""
-        return not self.dropped and not self.standing.complete
-
     @cached_property
     def characters(self) -> int:
         """Characters of the rendered prompts. First asked for when an answer has been had: only then
@@ -105,6 +100,7 @@ class Entry:
 class _Run:
     """One evaluation run. Of which candidate, and on which example, is decided when it starts."""
 
+    ticket: Ticket | None = None
     entry: Entry | None = None
     position: int = -1
 
@@ -147,6 +143,8 @@ class Race:
     def __post_init__(self) -> None:
         self._weights = checked_weights(self.examples)
         self._misses = [0.0] * len(self.examples)
+        self._open: dict[int, Entry] = {}  # those with examples to come
+        self._leader: Entry | None = None
 
     @property
     def running(self) -> bool:
@@ -156,36 +154,33 @@ class Race:
     def enter(self, proposal: Proposal) -> Entry:
         """Let a candidate take part."""
         entry = Entry(proposal, self.study, self._weights)
-        self.entries[proposal.index] = entry
+        self.entries[proposal.index] = self._open[proposal.index] = entry
         self._hand_in()
         return entry
 
     def _hand_in(self) -> None:
         """Have as many runs wait as can start before the next one ends, and no more than are needed."""
         desk = self.study.desk
-        wanted = min(desk.slots, sum(len(entry.unstarted) for entry in self._open()))
+        wanted = min(desk.slots, sum(len(entry.unstarted) for entry in self._open.values()))
         while len(self._waiting) < wanted:
             run = _Run()
-            ticket = desk.submit((self.rank,), partial(self._started, run))
-            self._waiting[ticket] = run
+            run.ticket = desk.submit((self.rank,), partial(self._started, run))
+            self._waiting[run.ticket] = run
         while len(self._waiting) > wanted:
             desk.withdraw(self._waiting.popitem()[0])
-
-    def _open(self) -> list[Entry]:
-        return [entry for entry in self.entries.values() if entry.open]
 
     def _started(self, run: _Run) -> Job:
         run.entry = entry = self._next()
         run.position = entry.take(self._misses)
         entry.in_flight += 1
-        ticket = next(ticket for ticket, waiting in self._waiting.items() if waiting is run)
-        self._running[ticket] = self._waiting.pop(ticket)
+        assert run.ticket is not None
+        self._running[run.ticket] = self._waiting.pop(run.ticket)
         example = self.examples[run.position]
         return self.study.student_job(without_example(entry.proposal.program, example), example, self.phase)
 
     def _next(self) -> Entry:
-        ready = [entry for entry in self._open() if entry.unstarted]
-        if self.leader() is None:
+        ready = [entry for entry in self._open.values() if entry.unstarted]
+        if self._leader is None:
             return min(ready, key=lambda entry: (-entry.demos, entry.proposal.index))
         return min(ready, key=lambda entry: (entry.likely_lost(), entry.proposal.index))
 
@@ -201,19 +196,29 @@ class Race:
         entry.spent = entry.spent.plus(result.trace)
         entry.standing.record(run.position, score)
         self._misses[run.position] += 1.0 - score
+        if entry.standing.complete:
+            self._complete(entry)
         if self.drop and self.study.drop:
             self._cut()
         self._hand_in()
         self._announce(entry)
 
+    def _complete(self, entry: Entry) -> None:
+        del self._open[entry.proposal.index]
+        if self._leader is None or entry.least() > self._leader.least():
+            self._leader = entry
+
     def _cut(self) -> None:
-        bar = max(entry.least() for entry in self.entries.values())
-        for entry in self._open():
+        contenders = [*self._open.values()]
+        # Whoever is out of the race has less for certain than somebody who is in it, or leads.
+        bar = max(entry.least() for entry in (*contenders, self._leader) if entry is not None)
+        for entry in contenders:
             if entry.most() < bar:
                 self._drop(entry)
 
     def _drop(self, entry: Entry) -> None:
         entry.dropped = True
+        del self._open[entry.proposal.index]
         for ticket in [ticket for ticket, run in self._running.items() if run.entry is entry]:
             del self._running[ticket]
             self.study.desk.withdraw(ticket)
@@ -224,13 +229,12 @@ class Race:
         if not entry.standing.complete:
             return
         self.study.note(entry.candidate())
-        if entry is self.leader():
+        if entry is self._leader:
             self.study.desk.best(entry.standing.least(), entry.proposal.label)
 
     def leader(self) -> Entry | None:
         """Return the best of the candidates that are evaluated fully, or None."""
-        complete = [entry for entry in self.entries.values() if entry.standing.complete]
-        return max(complete, key=Entry.least, default=None)
+        return self._leader
 
     def all_below(self, score: float) -> bool:
         """Return whether no candidate in the race can reach ``score`` any more."""

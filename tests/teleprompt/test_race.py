@@ -46,6 +46,7 @@ class TableStudy:
 
     desk: Desk = field(default_factory=lambda: Desk(4))
     ranking: Objective = field(default_factory=lambda: Objective((TableMetric(),)))
+    drop: bool = True
 
     def student_job(self, program: Program, example: Example, phase: str) -> Any:
         return SimpleNamespace(program=program, example=example, phase=phase)
