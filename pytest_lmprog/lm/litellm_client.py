@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
 from functools import cache
+from importlib import import_module
 from threading import Lock
 from typing import Any
 
@@ -105,6 +106,7 @@ class LiteLLMTransport:
             arguments["response_format"] = dict(request.response_format)
         if request.tools:
             arguments["tools"] = [dict(tool) for tool in request.tools]
+            arguments |= _without_mcp()
         return arguments
 
 
@@ -145,6 +147,19 @@ def _litellm() -> Any:
         # It logs failed requests with their content; we raise errors that say it without secrets.
         logger.setLevel(logging.CRITICAL)
     return litellm
+
+
+@cache
+def _without_mcp() -> Mapping[str, Any]:
+    """Return what keeps litellm from its MCP gateway, which it imports for any tools and which needs a
+    package that it does not require. Nothing where that is there, or where there is no gateway yet."""
+    with _loading:
+        try:
+            import_module("litellm.responses.mcp.chat_completions_handler")
+        except ImportError as error:
+            gone = isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("litellm.")
+            return {} if gone else {"_skip_mcp_handler": True}
+    return {}
 
 
 def _check_model(litellm: Any, target: Target) -> None:
