@@ -11,6 +11,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import pytest_lmprog.evaluate as evaluate  # noqa: F401
+    import pytest_lmprog.streaming as streaming  # noqa: F401
     import pytest_lmprog.teleprompt as teleprompt  # noqa: F401
     from pytest_lmprog.adapters.chat import ChatAdapter as ChatAdapter
     from pytest_lmprog.adapters.json import JSONAdapter as JSONAdapter
@@ -141,7 +142,7 @@ else:
         "ChromadbRM": "retrieval",
     }
 
-    _PARTS = ("evaluate", "teleprompt")  # modules that DSPy's users reach as attributes
+    _PARTS = ("evaluate", "streaming", "teleprompt")  # modules that DSPy's users reach as attributes
 
     def __getattr__(name: str) -> object:
         from importlib import import_module

@@ -117,6 +117,7 @@ import pytest_lmprog as dspy
 example, prediction = dspy.Example(answer="Paris"), dspy.Prediction(answer="paris.", context=["In Paris."])
 assert dspy.evaluate.answer_exact_match(example, prediction)
 assert dspy.evaluate.answer_passage_match(example, prediction)
+assert dspy.streaming.StreamListener is dspy.StreamListener
 assert dspy.teleprompt.BootstrapFewShot is dspy.BootstrapFewShot
 from pytest_lmprog.evaluate import Evaluate
 assert dspy.evaluate.Evaluate is dspy.Evaluate is Evaluate
