@@ -10,6 +10,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import pytest_lmprog.evaluate as evaluate  # noqa: F401
+    import pytest_lmprog.streaming as streaming  # noqa: F401
+    import pytest_lmprog.teleprompt as teleprompt  # noqa: F401
     from pytest_lmprog.adapters.chat import ChatAdapter as ChatAdapter
     from pytest_lmprog.adapters.json import JSONAdapter as JSONAdapter
     from pytest_lmprog.adapters.two_step import TwoStepAdapter as TwoStepAdapter
@@ -155,12 +158,16 @@ else:
         "ChromadbRM": "retrieval",
     }
 
+    _PARTS = ("evaluate", "streaming", "teleprompt")  # modules that DSPy's users reach as attributes
+
     def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name in _PARTS:
+            return import_module(f"{__name__}.{name}")
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
         value = getattr(import_module(f"{__name__}.{home}"), name)
         globals()[name] = value
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, Phase, settings
 
@@ -11,6 +12,10 @@ pytest_plugins = ["pytester"]
 # What tests run is no run of a CI or of GitHub's, wherever the tests themselves run.
 for _name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
     os.environ.pop(_name, None)
+
+# A shell starts what it runs in the background deaf to Ctrl-C, and children would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A loaded machine must not fail a property; the same examples on every run, so that a failure is everybody's.
 settings.register_profile(

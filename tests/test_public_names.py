@@ -119,6 +119,20 @@ def test_each_name_is_there(name: str) -> None:
     assert getattr(pytest_lmprog, name) is getattr(pytest_lmprog, name)
 
 
+def test_modules_that_are_reached_as_attributes() -> None:
+    code = """
+import pytest_lmprog as dspy
+example, prediction = dspy.Example(answer="Paris"), dspy.Prediction(answer="paris.", context=["In Paris."])
+assert dspy.evaluate.answer_exact_match(example, prediction)
+assert dspy.evaluate.answer_passage_match(example, prediction)
+assert dspy.streaming.StreamListener is dspy.StreamListener
+assert dspy.teleprompt.BootstrapFewShot is dspy.BootstrapFewShot
+from pytest_lmprog.evaluate import Evaluate
+assert dspy.evaluate.Evaluate is dspy.Evaluate is Evaluate
+"""
+    assert "pytest_lmprog.evaluate" in loaded(code)
+
+
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="module 'pytest_lmprog' has no attribute 'Nope'"):
         pytest_lmprog.Nope

@@ -3,7 +3,7 @@ has them. The two fields leave the prompt: definitions go beside it, calls come 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -25,12 +25,14 @@ class WithTools:
     Parameters
     ----------
     whole: the signature as written.
+    told: the signature without the tools that go in: what demos show.
     rest: the signature without its tools, or None where no output is left.
     tools: names of the inputs that hold tools.
     calls: name of the output that holds the calls.
     """
 
     whole: type[Signature]
+    told: type[Signature]
     rest: type[Signature] | None
     tools: tuple[str, ...]
     calls: str
@@ -41,10 +43,13 @@ class WithTools:
         return tuple(tool.definition() for value in given for tool in _listed(value))
 
     def prompt(self, adapter: Adapter, demos: Sequence[Mapping[str, Any]]) -> Prompt:
-        """Render everything but the inputs and the tools."""
-        if self.rest is not None:
-            return adapter.prompt(self.rest, [_without(demo, (*self.tools, self.calls)) for demo in demos])
-        return _bare_prompt(self.whole, self.tools)
+        """Render everything but the inputs and the tools. Demos show their calls as text, which is read as
+        native calls are: without a result, which no demo has, the protocol takes no others."""
+        bare = _bare_prompt(self.whole, self.tools) if self.rest is None else adapter.prompt(self.rest, ())
+        if not demos:
+            return bare
+        shown = adapter.prompt(self.told, [_without(demo, self.tools) for demo in demos])
+        return _Demonstrated(bare, shown.template()[1:-1])
 
     def read(self, adapter: Adapter, response: LMResponse) -> dict[str, Any]:
         """Return the output fields of an answer. Raises ParseError.
@@ -56,7 +61,7 @@ class WithTools:
         try:
             return adapter.parse(self.whole, response.text)
         except ParseError:
-            values = {} if self.rest is None else adapter.parse(self.rest, response.text)
+            values = {} if self.rest is None else self._said(self.rest, adapter, response.text)
         none = self.whole.output_fields[self.calls].validate([])
         return self._in_order({**values, self.calls: none})
 
@@ -71,12 +76,41 @@ class WithTools:
         if self.rest is None:
             return {}
         try:
-            return adapter.parse(self.rest, text)
+            return self._said(self.rest, adapter, text)
         except ParseError:
             return dict.fromkeys(self.rest.output_fields)
 
+    def _said(self, rest: type[Signature], adapter: Adapter, text: str) -> dict[str, Any]:
+        """Return the other outputs; prose is the output where a text is all that is asked for."""
+        try:
+            return adapter.parse(rest, text)
+        except ParseError:
+            ((name, field), *more) = rest.output_fields.items()
+            if more or not field.is_text or not text.strip() or "{" in text:
+                raise
+        return {name: field.validate(text.strip())}
+
     def _in_order(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: values[name] for name in self.whole.output_fields}
+
+
+@dataclass(frozen=True, slots=True)
+class _Demonstrated:
+    """A prompt with demos behind its first message."""
+
+    bare: Prompt
+    demos: tuple[Message, ...]
+
+    def render(self, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
+        """See Prompt."""
+        return self._with_demos(self.bare.render(inputs))
+
+    def template(self) -> tuple[Message, ...]:
+        """See Prompt."""
+        return self._with_demos(self.bare.template())
+
+    def _with_demos(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        return (messages[0], *self.demos, *messages[1:])
 
 
 def _listed(value: Any) -> Sequence[Any]:
@@ -94,11 +128,16 @@ def with_tools(signature: type[Signature]) -> WithTools | None:
     calls = [n for n, f in signature.output_fields.items() if f.type_text.startswith("ToolCalls ")]
     if not tools or len(calls) != 1:
         return None
-    left: dict[str, Field] = {n: f for n, f in signature.fields.items() if n not in (*tools, *calls)}
+    told = _with_fields(signature, lambda name: name not in tools)
     rest = None
-    if any(field.role == "output" for field in left.values()):
-        rest = make_signature(left, _words(signature)).with_name(signature.name)
-    return WithTools(signature, rest, tools, calls[0])
+    if len(signature.output_fields) > 1:
+        rest = _with_fields(signature, lambda name: name not in (*tools, *calls))
+    return WithTools(signature, told, rest, tools, calls[0])
+
+
+def _with_fields(signature: type[Signature], wanted: Callable[[str], bool]) -> type[Signature]:
+    fields: dict[str, Field] = {n: f for n, f in signature.fields.items() if wanted(n)}
+    return make_signature(fields, _words(signature)).with_name(signature.name)
 
 
 def _words(signature: type[Signature]) -> str | None:

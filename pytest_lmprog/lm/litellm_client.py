@@ -6,7 +6,6 @@ without it (``openai_http``).
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
 from functools import cache
+from importlib import import_module
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any
@@ -124,8 +124,7 @@ class LiteLLMTransport:
             arguments["response_format"] = dict(request.response_format)
         if request.tools:
             arguments["tools"] = [dict(tool) for tool in request.tools]
-            if not _takes_tools():
-                arguments["_skip_mcp_handler"] = True
+            arguments |= _without_mcp()
         return arguments
 
 
@@ -169,14 +168,16 @@ def _litellm() -> Any:
 
 
 @cache
-def _takes_tools() -> bool:
-    """Whether litellm takes tools as it is. Its versions since 1.106 look for MCP servers among them, with a
-    module that needs a package which they do not install, unless told not to."""
-    try:
-        importlib.import_module("litellm.responses.mcp.chat_completions_handler")
-    except ImportError as error:
-        return (error.name or "").startswith("litellm")  # an older version, without that module
-    return True
+def _without_mcp() -> Mapping[str, Any]:
+    """Return what keeps litellm from its MCP gateway, which it imports for any tools and which needs a
+    package that it does not require. Nothing where that is there, or where there is no gateway yet."""
+    with _loading:
+        try:
+            import_module("litellm.responses.mcp.chat_completions_handler")
+        except ImportError as error:
+            gone = isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("litellm.")
+            return {} if gone else {"_skip_mcp_handler": True}
+    return {}
 
 
 def _check_model(litellm: Any, target: Target) -> None:

@@ -18,6 +18,7 @@ from pytest_lmprog.programs.predict import ChainOfThought, Predict, inputs_by_na
 from pytest_lmprog.programs.toolbox import observing, tools_by_name
 from pytest_lmprog.signatures import Field, Signature, ensure_signature
 from pytest_lmprog.signatures.values.tool import Tool
+from pytest_lmprog.signatures.values.tool_calls import ToolCalls
 
 __all__ = ["ReAct"]
 
@@ -50,6 +51,8 @@ class ReAct(Module):
     signature: what is asked: a Signature class or a string.
     tools: functions (typed, with a docstring; plain or ``async``) or ``lmp.Tool``.
     max_iters: the most steps. A call may give another: ``agent(question=..., max_iters=3)``.
+    native: offer the tools as the endpoint's own tool calls where the model has them (in words elsewhere).
+        Of several calls in one answer each is a step; an answer that calls nothing is the end.
 
     The prediction has the outputs, ``reasoning`` and ``trajectory``: a dict of ``thought_0``,
     ``tool_name_0``, ``tool_args_0``, ``observation_0``, ``thought_1``, ...
@@ -60,17 +63,25 @@ class ReAct(Module):
         signature: type[Signature] | Signature | str,
         tools: list[Callable[..., Any] | Tool],
         max_iters: int = 20,
+        *,
+        native: bool = False,
     ) -> None:
         if max_iters < 1:
             raise UsageError(f"max_iters must be 1 or more, not {max_iters}")
         self.signature = ensure_signature(signature)
-        if "trajectory" in self.signature.fields:
-            raise SignatureError("an agent has a field 'trajectory' of its own: name yours otherwise")
+        for name in ("trajectory", "tools") if native else ("trajectory",):
+            if name in self.signature.fields:
+                raise SignatureError(f"an agent has a field {name!r} of its own: name yours otherwise")
         self.max_iters = max_iters
         self.tools = tools_by_name(tools, _FINISH)
         self.tools[_FINISH] = _finish(self.signature)
-        self.react = Predict(_acting(self.signature, self.tools))
+        self.react = Predict(_calling(self.signature) if native else _acting(self.signature, self.tools))
         self.extract = ChainOfThought(_extracting(self.signature))
+
+    @property
+    def native(self) -> bool:
+        """Whether tools are offered natively where the model has them."""
+        return "next_tool_calls" in self.react.signature.output_fields
 
     def max_calls(self) -> int:
         """One call a step, and one for the outputs."""
@@ -101,20 +112,22 @@ class ReAct(Module):
         inputs = inputs_by_name(self.signature, args, given)
         steps = inputs.pop("max_iters", self.max_iters) if "max_iters" not in self.signature.fields else None
         trajectory: dict[str, Any] = {}
-        for number in range(steps or self.max_iters):
+        number = 0
+        for _ in range(steps or self.max_iters):
             try:
                 chosen, trajectory = yield from self._asked(self.react, inputs, trajectory)
             except ParseError as error:
-                thought, name, arguments = self._salvaged(error)
-                observation: Any = None if name else f"Error: {error.reason}"
+                wanted = self._salvaged(error)
             else:
-                thought, name, arguments = chosen.next_thought, chosen.next_tool_name, chosen.next_tool_args
-                observation = None
-            if observation is None:
-                observation = yield from self._observed(name, arguments or {})
-            values = (thought, name, plain(arguments or {}), observation)
-            trajectory.update({f"{part}_{number}": v for part, v in zip(_PARTS, values, strict=True)})
-            if name == _FINISH:
+                wanted = _wanted(chosen)
+            for thought, name, arguments, observed in wanted:
+                observation = observed
+                if observation is None:
+                    observation = yield from self._observed(name, arguments)
+                values = (thought, name, plain(arguments), observation)
+                trajectory.update({f"{part}_{number}": v for part, v in zip(_PARTS, values, strict=True)})
+                number += 1
+            if wanted[-1][1] == _FINISH:
                 break
         answer, trajectory = yield from self._asked(self.extract, inputs, trajectory)
         return Prediction.of({**answer, "trajectory": trajectory}, inputs)
@@ -123,9 +136,10 @@ class ReAct(Module):
         self, predictor: Predict, inputs: Mapping[str, Any], trajectory: dict[str, Any]
     ) -> Generator[Step, Any, tuple[Prediction, dict[str, Any]]]:
         """Ask with the trajectory, shortened as far as need be; return the answer and what was shown."""
+        offered = {"tools": list(self.tools.values())} if self.native and predictor is self.react else {}
         while True:
             try:
-                answer = yield Asking(predictor, {**inputs, "trajectory": _text(trajectory)})
+                answer = yield Asking(predictor, {**inputs, "trajectory": _text(trajectory), **offered})
             except LMRequestError as refused:
                 if not refused.context_window:
                     raise
@@ -144,8 +158,11 @@ class ReAct(Module):
             return "Completed."
         return (yield Calling(observing(tool), arguments))
 
-    def _salvaged(self, error: ParseError) -> tuple[str, str, Mapping[str, Any]]:
+    def _salvaged(self, error: ParseError) -> list[_Wanted]:
         """Return what can be read of an answer that does not fit: thought, tool and arguments, or nothing."""
+        nothing: list[_Wanted] = [("", "", {}, f"Error: {error.reason}")]
+        if self.native:
+            return nothing
         loose = self.react.signature.with_field("next_tool_name", annotation=str)
         loose = loose.with_field("next_thought", default="")
         for adapter in (JSONAdapter(), ChatAdapter()):
@@ -153,8 +170,23 @@ class ReAct(Module):
                 read = adapter.parse(loose, error.answer)
             except ParseError:
                 continue
-            return read["next_thought"], read["next_tool_name"], read["next_tool_args"]
-        return "", "", {}
+            return _wanted(read) if read["next_tool_name"] else nothing
+        return nothing
+
+
+_Wanted = tuple[str, str, Mapping[str, Any], Any]
+"""A step: its thought, the tool, the arguments, and what is observed without calling it."""
+
+
+def _wanted(read: Mapping[str, Any]) -> list[_Wanted]:
+    """Return the steps that an answer asks for; what comes behind the end is left out."""
+    if "next_tool_calls" not in read:
+        return [(read["next_thought"], read["next_tool_name"], read["next_tool_args"] or {}, None)]
+    calls = [(call.name, call.args) for call in read["next_tool_calls"]] or [(_FINISH, {})]
+    names = [name for name, _ in calls]
+    end = names.index(_FINISH) + 1 if _FINISH in names else len(calls)
+    thoughts = [read["next_thought"] or "", *([""] * len(calls))]
+    return [(thought, *call, None) for thought, call in zip(thoughts, calls[:end], strict=False)]
 
 
 _CUT = " ... (cut to fit the model's context)"
@@ -179,12 +211,13 @@ def _text(trajectory: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _finish(signature: type[Signature]) -> Tool:
-    def finish() -> str:
-        return "Completed."
+def _completed() -> str:
+    return "Completed."
 
+
+def _finish(signature: type[Signature]) -> Tool:
     wanted = _named(signature.output_fields)
-    return Tool(finish, desc=f"Ends the work once all is known that is needed for {wanted}.")
+    return Tool(_completed, _FINISH, f"Ends the work once all is known that is needed for {wanted}.")
 
 
 def _named(fields: Mapping[str, Field]) -> str:
@@ -208,6 +241,28 @@ def _acting(signature: type[Signature], tools: Mapping[str, Tool]) -> type[Signa
         Field("next_thought", "output"),
         Field("next_tool_name", "output", Literal[tuple(tools)]),
         Field("next_tool_args", "output", dict[str, Any]),
+    )
+    for field in added:
+        new = new.append_field(field)
+    return new
+
+
+def _calling(signature: type[Signature]) -> type[Signature]:
+    """Return the signature of a step where the tools are offered natively."""
+    instructions = (
+        f"{signature.instructions}\n\nWork step by step with tools to find out what is needed for"
+        f" {_named(signature.output_fields)}. In each step you see the trajectory so far: your thoughts,"
+        " the tools that you called and what they gave. Give your next thought and call the tools that you"
+        f" need next. When you know enough, call {_FINISH}."
+    )
+    new = signature.with_instructions(instructions)
+    for name in signature.output_fields:
+        new = new.delete_field(name)
+    added = (
+        Field("trajectory"),
+        Field("tools", annotation=list[Tool]),
+        Field("next_thought", "output"),
+        Field("next_tool_calls", "output", ToolCalls),
     )
     for field in added:
         new = new.append_field(field)

@@ -86,7 +86,9 @@ def test_a_good_pull_request(runner: Runner) -> None:
     code, said = runner.step(REPLAY)
     assert code == 0, said
     assert "::warning file=tests/test_support.py,line=" in said
-    assert runner.summary.read_text(encoding="utf-8").startswith("**LM programs: PASS** 9 metrics, 110 cases")
+    assert runner.summary.read_text(encoding="utf-8").startswith(
+        "**LM programs: PASS** 11 metrics, 122 cases"
+    )
     assert sorted(p.name for p in (runner.root / "reports").iterdir()) == ["junit.xml", "lm.html", "lm.md"]
     comments = "repos/acme/triage/issues"
     assert runner.step(COMMENT)[0] == 0

@@ -539,3 +539,13 @@ def test_no_socket_is_opened_before_the_first_call(monkeypatch: pytest.MonkeyPat
     lm.request(user("a"))
     lm.capabilities()
     assert threading.active_count() == before
+
+
+def test_tools_go_over_the_wire_and_nothing_beside_them() -> None:
+    """litellm imports its gateway for any tools, and that a package which it does not require."""
+    tool = {"type": "function", "function": {"name": "look", "description": "", "parameters": {}}}
+    with served() as (lm, server):
+        assert lm.complete(lm.request([user("hi")], tools=(tool,))).text == "fine"
+        (seen,) = server.seen
+    assert seen.body["tools"] == [tool]
+    assert sorted(seen.body) == ["messages", "model", "tools"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest_lmprog as lmp
-from pytest_lmprog.lm.types import LMRequest
+from pytest_lmprog.lm.types import LMRequest, LMResponse
 
 __all__ = ["CASES", "Answers", "Case", "echo", "scripted"]
 
@@ -39,9 +39,9 @@ def _value(part: Mapping[str, Any], mark: str, name: str) -> Any:
 def scripted(answers: Answers) -> lmp.ScriptedLM:
     """Return the LM of a case: counts what it is asked, shares equal requests."""
 
-    def answer(request: LMRequest) -> str:
+    def answer(request: LMRequest) -> str | LMResponse:
         said = answers(request)
-        return said if isinstance(said, str) else json.dumps(dict(said))
+        return said if isinstance(said, str | LMResponse) else json.dumps(dict(said))
 
     return lmp.ScriptedLM(answer)
 
@@ -101,6 +101,16 @@ def lookup(city: str, unit: str = "km") -> str:
     return f"{city} is a city ({unit})"
 
 
+def calling(request: LMRequest) -> LMResponse:
+    """Echo, but for a step of an agent with native tools: it calls one."""
+    if not request.tools:
+        return LMResponse(json.dumps(dict(echo(request))))
+    mark = hashlib.sha256(request.key.encode()).hexdigest()[:6]
+    function = {"name": "lookup", "arguments": json.dumps({"city": mark})}
+    call = {"id": f"call_{mark}", "type": "function", "function": function}
+    return LMResponse(f"I look {mark} up.", "tool_calls", tool_calls=(call,))
+
+
 def coding(request: LMRequest) -> Mapping[str, Any]:
     """Echo, but for the code, which is to run."""
     said = dict(echo(request))
@@ -116,6 +126,27 @@ class _Comparing(lmp.Module):
 
     def forward(self, question: str) -> Any:
         return self.compare(self.attempt(question=question), question=question)
+
+
+@lmp.program
+def asked_in_steps(question: str) -> Any:
+    """A plain function as a program."""
+    write = lmp.Predict("question -> query")
+    answer = lmp.ChainOfThought("question, query -> answer")
+    return answer(question=question, query=write(question=question).query)
+
+
+class _Batching(lmp.Module):
+    def __init__(self) -> None:
+        self.ask = lmp.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        """Ask in three ways."""
+        rows = [lmp.Example(question=f"{question} {n}").with_inputs("question") for n in range(3)]
+        return lmp.majority(self.ask.batch(rows))
+
+    def max_calls(self) -> int:
+        return 3
 
 
 class _Voting(lmp.Module):
@@ -192,6 +223,13 @@ CASES: list[Case] = [
         ("react", "extract"),
     ),
     Case(
+        "ReAct-native",
+        lambda: lmp.ReAct("question -> answer", tools=[lookup], max_iters=3, native=True),
+        _Q,
+        ("react", "extract"),
+        calling,
+    ),
+    Case(
         "ProgramOfThought",
         lambda: lmp.ProgramOfThought("question -> answer"),
         _Q,
@@ -213,6 +251,8 @@ CASES: list[Case] = [
     ),
     Case("majority", _Voting, _Q, ("ask",)),
     Case("Parallel", _Side, _Q, ("parts[0]", "parts[1]")),
+    Case("batch", _Batching, _Q, ("ask",)),
+    Case("program", lambda: asked_in_steps, _Q, ("write", "answer")),
     Case("KNN", _Near, _Q, ("ask",)),
     Case("Assert", _Checked, _Q, ("ask",), _obedient),
     Case("Module-async", _Awaiting, _Q, ("ask",)),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import pytest_lmprog as lmp
-from pytest_lmprog.errors import LMRequestError, LMServerError, SignatureError, UsageError
+from pytest_lmprog.errors import LMRequestError, LMServerError, ReplayMissError, SignatureError, UsageError
 from pytest_lmprog.lm.recordings.book import Book
 from pytest_lmprog.lm.scope import CallLimit, CallScope, use_scope
 from pytest_lmprog.programs import run_program
@@ -215,6 +215,20 @@ def test_a_recorded_tool_keeps_its_name_and_version(tmp_path):
     assert observations(done)[0] == 2
     assert '"search"' in (tmp_path / "calls.jsonl").read_text()
     assert len(done.trace.tools) == 1
+
+
+def test_another_version_of_a_recorded_tool_is_not_answered_by_the_old_one(tmp_path):
+    book = Book(tmp_path / "calls.jsonl")
+    steps = (step("search", a=1, b=1), step("finish"))
+    named = lmp.Tool(lmp.recorded(add, version="2"), name="search")
+    with use_scope(CallScope(recording=book)):
+        assert run(scripted(*steps), [named]).error is None
+    book.flush()
+    newer = lmp.Tool(lmp.recorded(add, version="3"), name="search")
+    with use_scope(CallScope(mode="none", recording=Book(tmp_path / "calls.jsonl"))):
+        assert observations(run(scripted(*steps), [named]))[0] == 2
+        with pytest.raises(ReplayMissError, match="search"):
+            run(scripted(*steps), [newer])
 
 
 def test_what_is_no_fault_of_the_tool_is_raised():
