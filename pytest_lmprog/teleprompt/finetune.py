@@ -103,9 +103,9 @@ class BootstrapFinetune(TeleprompterBase):
     def settings_for(self, lm: LanguageModel) -> Mapping[str, Any]:
         """Return the provider's settings for ``lm``."""
         given: Mapping[Any, Any] = self.train_kwargs or {}
-        by_lm = any(isinstance(key, LanguageModel) for key in given)
-        found: Mapping[str, Any] = given.get(lm, {}) if by_lm else given
-        return found
+        if not any(isinstance(key, LanguageModel) for key in given):
+            return given
+        return next((settings for key, settings in given.items() if key is lm), {})
 
     def provider_of(self, lm: LanguageModel) -> FinetuneProvider:
         """Return who trains ``lm``. Raises UsageError where nobody can, or not with these settings."""

@@ -118,7 +118,7 @@ class Finetuning:
                 continue
             job = FinetuneJob(model.lm, data, self.settings.settings_for(model.lm), self.study.seed)
             lms |= dict.fromkeys(model.names, model.provider.finetune(job))
-            notes.append(_told(model, data, kept, len(self.results)))
+            notes.extend(_told(model, data, kept, len(self.results)))
         return self._result(self._program(lms), "finetuned", tuple(notes))
 
     def data(self, model: Tuned, kept: Sequence[tuple[Example, CaseResult]]) -> TrainingData:
@@ -175,7 +175,9 @@ def chat_of(student: Predict, call: PredictorCall, adapter: Any) -> Chat:
     return (*asked, {"role": "assistant", "content": shown[-2]["content"]})
 
 
-def _told(model: Tuned, data: TrainingData, kept: Sequence[tuple[Example, CaseResult]], runs: int) -> str:
-    errors = runs - len(kept)
-    less = f"; {errors} runs were not kept" if errors else ""
-    return f"{model.lm.model} was trained on {len(data)} chats of {len(kept)} of {runs} runs{less}"
+def _told(
+    model: Tuned, data: TrainingData, kept: Sequence[tuple[Example, CaseResult]], runs: int
+) -> tuple[str, ...]:
+    if len(kept) == runs:
+        return ()
+    return (f"{model.lm.model} was trained on {len(data)} chats: the metric kept {len(kept)} of {runs} runs",)

@@ -139,7 +139,7 @@ def _run(
     for epoch in range(settings.num_train_epochs):
         of_steps = []
         for batch in _batches(chats, size, Random(f"{seed}/{epoch}")):
-            loss = model(**_tensors(torch, batch, pad)).loss
+            loss = _loss(torch, model, batch, pad)
             of_steps.append(_number(loss))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm)
@@ -175,17 +175,37 @@ def _batches(chats: Sequence[Encoded], size: int, rng: Random) -> Iterator[list[
         yield [chats[place] for place in order[start : start + size]]
 
 
-def _tensors(torch: Any, batch: Sequence[Encoded], pad: int) -> dict[str, Any]:
-    """Return a batch, padded on the right to its longest chat."""
-    inputs = _padded(torch, [one.inputs for one in batch], pad)
-    mask = _padded(torch, [[1] * len(one.inputs) for one in batch], 0)
-    labels = _padded(torch, [one.labels for one in batch], _IGNORED)
-    return {"input_ids": inputs, "attention_mask": mask, "labels": labels}
+def _loss(torch: Any, model: Any, batch: Sequence[Encoded], pad: int) -> Any:
+    """Return the mean cross entropy of the answers' tokens, in nats."""
+    if model.config.is_encoder_decoder:
+        tensors = {
+            "input_ids": _padded(torch, [one.inputs for one in batch], pad),
+            "attention_mask": _padded(torch, [[1] * len(one.inputs) for one in batch], 0),
+            "labels": _padded(torch, [one.labels for one in batch], _IGNORED),
+        }
+        return model(**tensors).loss
+    # Padded on the left, all answers end in the last column: the vocabulary's layer, a fifth of a small
+    # model, is worked out for their tokens alone.
+    learnt = max(sum(label != _IGNORED for label in one.labels) for one in batch)
+    mask = _padded(torch, [[1] * len(one.inputs) for one in batch], 0, left=True)
+    logits = model(
+        input_ids=_padded(torch, [one.inputs for one in batch], pad, left=True),
+        attention_mask=mask,
+        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+        logits_to_keep=learnt + 1,
+    ).logits
+    labels = _padded(torch, [one.labels for one in batch], _IGNORED, left=True)[:, -learnt:]
+    return torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1), labels.flatten(), ignore_index=_IGNORED
+    )
 
 
-def _padded(torch: Any, rows: Sequence[Sequence[int]], value: int) -> Any:
+def _padded(torch: Any, rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> Any:
     longest = max(map(len, rows))
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
+    filled = [[value] * (longest - len(row)) for row in rows]
+    if left:
+        return torch.tensor([[*fill, *row] for fill, row in zip(filled, rows, strict=True)])
+    return torch.tensor([[*row, *fill] for fill, row in zip(filled, rows, strict=True)])
 
 
 @contextmanager
