@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.teleprompt import SIMBA as SIMBA
     from pytest_lmprog.teleprompt import BetterTogether as BetterTogether
     from pytest_lmprog.teleprompt import BootstrapFewShot as BootstrapFewShot
+    from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna as BootstrapFewShotWithOptuna
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
     )
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.teleprompt import Ensemble as Ensemble
     from pytest_lmprog.teleprompt import InferRules as InferRules
     from pytest_lmprog.teleprompt import LabeledFewShot as LabeledFewShot
+    from pytest_lmprog.teleprompt import MIPROv2 as MIPROv2
 
 else:
     _HOMES = {
@@ -95,6 +97,7 @@ else:
         "AssertionFailed": "errors",
         "BetterTogether": "teleprompt",
         "BootstrapFewShot": "teleprompt",
+        "BootstrapFewShotWithOptuna": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
         "BootstrapFinetune": "teleprompt",
         "BootstrapRS": "teleprompt",
@@ -109,6 +112,7 @@ else:
         "Judge": "evaluation.judge",
         "Judgement": "evaluation.judgement",
         "LabeledFewShot": "teleprompt",
+        "MIPROv2": "teleprompt",
         "Module": "programs.module",
         "OutputField": "signatures",
         "Predict": "programs.predict",
@@ -191,6 +195,7 @@ __all__ = [
     "BestOfN",
     "BetterTogether",
     "BootstrapFewShot",
+    "BootstrapFewShotWithOptuna",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapFinetune",
     "BootstrapRS",
@@ -213,6 +218,7 @@ __all__ = [
     "Judge",
     "Judgement",
     "LabeledFewShot",
+    "MIPROv2",
     "MarqoRM",
     "Module",
     "MultiChainComparison",

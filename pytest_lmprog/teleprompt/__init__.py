@@ -17,6 +17,8 @@ from pytest_lmprog.teleprompt.finetune import BootstrapFinetune
 from pytest_lmprog.teleprompt.gepa import GEPA
 from pytest_lmprog.teleprompt.infer_rules import InferRules
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
+from pytest_lmprog.teleprompt.mipro import MIPROv2
+from pytest_lmprog.teleprompt.optuna_search import BootstrapFewShotWithOptuna
 from pytest_lmprog.teleprompt.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
 from pytest_lmprog.teleprompt.simba import SIMBA
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
@@ -27,6 +29,7 @@ __all__ = [
     "SIMBA",
     "BetterTogether",
     "BootstrapFewShot",
+    "BootstrapFewShotWithOptuna",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapFinetune",
     "BootstrapRS",
@@ -38,6 +41,7 @@ __all__ = [
     "Ensemble",
     "InferRules",
     "LabeledFewShot",
+    "MIPROv2",
     "ProgressEvent",
     "Teleprompter",
     "TeleprompterBase",
