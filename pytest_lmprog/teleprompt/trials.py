@@ -235,7 +235,7 @@ class Trials:
             winner.index,
             winner.score,
             len(self.examples),
-            notes=(*winner.made.notes, *_errors(winner, len(self.examples))),
+            notes=(*winner.made.notes, *_shortfalls(winner, len(self.examples))),
         )
 
     def _unevaluated(self) -> CompileResult:
@@ -250,5 +250,10 @@ class Trials:
         return tuple(entry.candidate() for entry in self.entries)
 
 
-def _errors(winner: Combination, examples: int) -> tuple[str, ...]:
-    return (f"{winner.errors} of {examples} validation runs ended in an error",) if winner.errors else ()
+def _shortfalls(winner: Combination, examples: int) -> list[str]:
+    notes = []
+    if winner.score == 0:
+        notes.append(f"no candidate scored above 0 on the {examples} validation examples")
+    if winner.errors:
+        notes.append(f"{winner.errors} of {examples} validation runs ended in an error")
+    return notes
