@@ -77,8 +77,9 @@ def _names(given: dict[str, Any]) -> dict[str, Any]:
         ]
         for split in ("train", "val", "test")
     }
-    teleprompt = vars(import_module(given["package"] + ".teleprompt"))
-    strategies = {name: value for name, value in teleprompt.items() if name[0].isupper()}
+    teleprompt = import_module(given["package"] + ".teleprompt")
+    classes = {text.partition("(")[0] for text in OPTIMIZERS.values() if "(" in text}
+    strategies = {name: getattr(teleprompt, name) for name in classes}
     return {
         **strategies,
         "dspy": dspy,
