@@ -58,12 +58,14 @@ class _Driver:
         self._scope = scope
         self._running: dict[Work[CaseResult], _Started] = {}
         self._spent: BudgetExceededError | None = None
+        self._ended: str | None = None  # the phase of a run that progress was not told of yet
 
     def run(self, plan: Callable[[Desk], Plan[Any]]) -> Any:
         root = self._desk.spawn(plan(self._desk))
         try:
             while self._desk.open:
                 self._step()
+            self._announce()
         except LmprogError:
             self._drain()
             raise
@@ -73,6 +75,7 @@ class _Driver:
         if self._desk.news:
             self._tell(*self._desk.news.popleft())
             return
+        self._announce()
         self._fill()
         if self._running:
             self._collect()
@@ -116,7 +119,13 @@ class _Driver:
             raise self._failed(started, work.error)
         elif work.value is not None:
             self._desk.finish(started.ticket, work.value)
-            self._runtime.progress(self._desk.meter.event(started.job.phase))
+            self._ended = started.job.phase
+
+    def _announce(self) -> None:
+        """Tell of the run that ended last, now that the plans know of it: what is best may have changed."""
+        if self._ended is not None:
+            self._runtime.progress(self._desk.meter.event(self._ended))
+            self._ended = None
 
     def _conclude(self, spent: BudgetExceededError) -> None:
         task = self._desk.innermost()

@@ -299,6 +299,25 @@ class TestFailures:
         release.set()
 
 
+class TestProgress:
+    def test_each_run_is_told_of_when_its_plan_knows(self):
+        events = []
+
+        def plan(desk):
+            desk.expect(3)
+            desk.submit((0,), job("q0", lambda q: q))
+            yield
+            desk.best(0.25, "first")
+            desk.expect(-1)
+            desk.submit((0,), job("q1", lambda q: q))
+            yield
+            desk.best(0.5, "second")
+
+        driven(plan, concurrency=1, progress=events.append)
+        told = [(e.done, e.total, e.best, e.candidate) for e in events]
+        assert told == [(1, 2, 0.25, "first"), (2, 2, 0.5, "second")]
+
+
 class TestBudget:
     def spend(self, question):
         raise BudgetExceededError("spent")

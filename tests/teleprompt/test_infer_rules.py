@@ -153,7 +153,7 @@ class TestByHand:
         searched(self.strategy(), lm, concurrency=1, progress=events.append)
         # 1 of 4 tries, 3 inductions, one program on four examples
         assert (events[-1].done, events[-1].total) == (1 + 3 + 4, 1 + 3 + 4)
-        assert events[0].total == 4 + 3 + 12
+        assert events[0].total == 1 + 3 + 12
 
     def test_progress_does_not_wait_for_inductions_without_examples(self):
         events: list[ProgressEvent] = []
