@@ -58,7 +58,7 @@ class Observation:
 
     def record(self, score: float, feedback: str) -> Record:
         """Return DSPy's form of it, all values as text."""
-        words = f"This trajectory got a score of {score:.3g}."
+        words = f"Score: {score:.3g}"
         return {
             "Inputs": {name: _shown(value) for name, value in self.call.inputs.items()},
             "Generated Outputs": self._outputs(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from pytest_lmprog.errors import (
     ReplayMissError,
     UsageError,
 )
-from pytest_lmprog.evaluation.callables import as_metric
+from pytest_lmprog.evaluation.callables import ScoreWithFeedback, as_metric
 from pytest_lmprog.evaluation.scores import Metric, Score
 from pytest_lmprog.programs.example import Example, Prediction
 from pytest_lmprog.programs.module import Module
@@ -194,3 +195,59 @@ def test_a_callable_without_a_signature_and_a_float_that_fails() -> None:
 
     assert scored(Bare()).value == 1.0
     assert "returned Huge" in fails(lambda e, p: Huge()).message
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [
+        ({"score": 0.5, "feedback": "so so"}, Score(0.5, True, "so so")),
+        ({"score": True}, Score(1.0, graded=True)),
+        (ScoreWithFeedback(0.5, "so so"), Score(0.5, True, "so so")),
+        (ScoreWithFeedback(score=1), Score(1.0, graded=True)),
+    ],
+)
+def test_scores_with_feedback(value: Any, score: Score) -> None:
+    assert scored(lambda example, prediction: value) == score
+
+
+def test_a_mapping_without_a_score_is_none() -> None:
+    assert "returned dict" in str(fails(lambda example, prediction: {"feedback": "so so"}))
+
+
+class TestAboutAPredictor:
+    """DSPy's GEPA metrics: (gold, pred, trace, pred_name, pred_trace)."""
+
+    def metric(self, function: Any) -> Any:
+        return as_metric(function, sees_trace=False)
+
+    def test_it_is_asked_about_one(self) -> None:
+        seen = []
+
+        def judged(gold: Any, pred: Any, trace: Any, pred_name: Any, pred_trace: Any) -> Any:
+            seen.append((trace, pred_name, pred_trace))
+            return ScoreWithFeedback(0.5, f"about {pred_name}")
+
+        metric = self.metric(judged)
+        prediction = Prediction(team="billing")
+        call = SimpleNamespace(predictor="the predictor", inputs={"a": 1}, outputs=prediction)
+        asked = metric.about("classify", [call], TRACE)
+        assert asked.score(EXAMPLE, prediction, Trace()).feedback == "about classify"
+        assert metric.score(EXAMPLE, prediction, TRACE).feedback == "about None"
+        assert seen == [(TRACE, "classify", [("the predictor", {"a": 1}, prediction)]), (None, None, None)]
+        assert seen[0][0] is TRACE
+        assert metric.asked is None
+
+    @pytest.mark.parametrize(
+        ("function", "tells"),
+        [
+            (lambda gold, pred, trace, pred_name, pred_trace: 1, True),
+            (lambda gold, pred, trace=None, pred_name=None, pred_trace=None: 1, True),
+            (lambda gold, pred, trace, name, calls: 1, True),
+            (lambda gold, pred, trace=None: 1, False),
+            (lambda gold, pred, trace=None, *more: 1, False),
+            # settings of the metric's own
+            (lambda gold, pred, trace=None, threshold=0.5, strict=False: 1, False),
+        ],
+    )
+    def test_which_metrics_tell_predictors_apart(self, function: Any, tells: bool) -> None:
+        assert self.metric(function).tells_predictors is tells

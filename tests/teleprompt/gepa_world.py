@@ -54,7 +54,7 @@ def reflections(lm: WorldLM) -> list[Asked]:
 
 def case(question: str, answer: str, score: int) -> str:
     """One case as it is shown."""
-    judged = f"This trajectory got a score of {score}."
+    judged = f"Score: {score}"
     return f"Inputs:\n- question: {question}\nOutputs:\n- answer: {answer}\nJudgement:\n{judged}"
 
 

@@ -217,7 +217,7 @@ class TestProposers:
         assert (candidate, components) == ({"answer": START}, ["answer"])
         record = next(r for r in dataset["answer"] if r["Inputs"] == {"question": "q1"})
         assert record["Generated Outputs"] == {"answer": "no idea"}
-        assert record["Feedback"] == "This trajectory got a score of 0."
+        assert record["Feedback"] == "Score: 0"
 
     def test_one_that_asks(self):
         class Proposer(Module):
