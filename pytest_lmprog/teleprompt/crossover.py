@@ -8,7 +8,7 @@ from itertools import combinations
 from random import Random
 
 from pytest_lmprog.records import dataclass
-from pytest_lmprog.teleprompt.population import Member, Population
+from pytest_lmprog.teleprompt.population import Member, Population, Wording, wording
 
 __all__ = ["SUBSAMPLE", "Crossover", "crossed", "find_crossover", "subsample"]
 
@@ -34,27 +34,25 @@ class Crossover:
         """The three members."""
         return self.first, self.second, self.ancestor
 
-    @property
-    def blend(self) -> tuple[int, int, Sources]:
-        """What is merged, whatever the ancestor."""
-        return self.first, self.second, self.sources
 
-
-def find_crossover(population: Population, done: Collection[Crossover], rng: Random) -> Crossover | None:
+def find_crossover(
+    population: Population, done: Collection[Crossover], tried: Collection[Wording], rng: Random
+) -> Crossover | None:
     """Return a merge that is worth a try, or None (arXiv:2507.19457, appendix on merging; conditions and
     probabilities are the ``gepa`` package's, whose random attempts are a draw from all that qualify here).
 
     Both descendants are best at some example and not dominated, neither descends from the other, the ancestor
     is better than neither, and some predictor was changed by one of them alone. The pair is drawn evenly, the
-    ancestor in proportion to its score. What was tried before, and what is a member already, is left out."""
+    ancestor in proportion to its score. Merges that are ``done``, and programs that were ``tried``, are left
+    out."""
     past = {crossover.triplet for crossover in done}
-    blends = {crossover.blend for crossover in done}
+    known = {*tried, *(wording(crossover.texts) for crossover in done)}
     pairs = {pair: [a for a in ancestors if (*pair, a) not in past] for pair, ancestors in _pairs(population)}
     while open_pairs := [pair for pair, ancestors in pairs.items() if ancestors]:
         pair = rng.choice(open_pairs)
         ancestor = _drawn(population, pairs[pair], rng)
         made = crossed(population, *pair, ancestor, rng)
-        if made.blend not in blends and not population.has(made.texts):
+        if wording(made.texts) not in known:
             return made
         pairs[pair].remove(ancestor)
     return None

@@ -16,7 +16,7 @@ from pytest_lmprog.teleprompt.gepa_stats import GEPAResult, statistics
 from pytest_lmprog.teleprompt.hearing import asks_predictors
 from pytest_lmprog.teleprompt.instructions import learners
 from pytest_lmprog.teleprompt.minibatches import minibatch
-from pytest_lmprog.teleprompt.population import Member, Population
+from pytest_lmprog.teleprompt.population import Member, Population, Wording, wording
 from pytest_lmprog.teleprompt.standing import checked_weights
 from pytest_lmprog.teleprompt.study import Study
 
@@ -40,6 +40,7 @@ class Evolution:
         self.weights = checked_weights(val)
         self.names = [name for name, _ in learners(task.student)]
         self.population = Population()
+        self.tried: frozenset[Wording] = frozenset()
         self.candidates: list[Candidate] = []
         self.runs: dict[int, Runs] = {}
         self.counts: dict[int, int] = {}
@@ -85,7 +86,7 @@ class Evolution:
         places = self.lab.validation
         runs = yield from self.lab.run(texts, places, "evaluate", number=0)
         price = len(places)
-        self._note(Outcome("student", (), texts, runs, True, price, price))
+        self._note(Outcome("as written", (), texts, runs, True, price, price))
 
     def _begin(self) -> None:
         """Begin iterations, as many as may be open."""
@@ -115,7 +116,7 @@ class Evolution:
         if not (self.settings.use_merge and self.grew and self.merges_due):
             return None
         rng = self.lab.rng("merge", self.begun)
-        found = find_crossover(self.population, self.merges, rng)
+        found = find_crossover(self.population, self.merges, self.tried, rng)
         if found is None:
             return None
         first, second = self.population.member(found.first), self.population.member(found.second)
@@ -131,9 +132,16 @@ class Evolution:
         batch = minibatch(count, size, self.batches, lambda epoch: self.lab.rng("minibatch", epoch))
         had = self.runs[parent.index]
         known = {place: had[place] for place in batch if place in had}
-        rollout = self.asked[parent.index, batch]
         return Reflecting(
-            self.lab, self.begun, self.population, parent, batch, known, self._turn(parent), rollout
+            self.lab,
+            self.begun,
+            self.population,
+            self.tried,
+            parent,
+            batch,
+            known,
+            self._turn(parent),
+            self.asked[parent.index, batch],
         )
 
     def _parent(self) -> Member:
@@ -178,8 +186,9 @@ class Evolution:
         """Take in the child, where there is one: to the candidates, and to the population if it was kept."""
         self.priced += outcome.price
         self.made += outcome.made
-        if outcome.texts is None or (outcome.kept and self.population.has(outcome.texts)):
-            return  # no child, or the same as an iteration before it came to meanwhile
+        if outcome.texts is None or wording(outcome.texts) in self.tried:
+            return  # no child, or one that an iteration before it came to meanwhile
+        self.tried |= {wording(outcome.texts)}
         index = len(self.candidates)
         self.runs[index] = outcome.runs
         score = self._join(index, outcome) if outcome.kept else None
@@ -208,7 +217,7 @@ class Evolution:
     def _unevaluated(self) -> CompileResult:
         """The budget is spent before the student was evaluated: it is the result, as it is."""
         own = self.study.task.student.copy()
-        student = Candidate(0, "student", own, None, self.study.characters(own))
+        student = Candidate(0, "as written", own, None, self.study.characters(own))
         note = "the budget was spent before a candidate was evaluated: the program is as written"
         return CompileResult(own, (student,), 0, stopped="budget", notes=(note,))
 

@@ -19,7 +19,7 @@ from pytest_lmprog.teleprompt.gathering import gathered
 from pytest_lmprog.teleprompt.gepa import GEPA
 from pytest_lmprog.teleprompt.hearing import feedback
 from pytest_lmprog.teleprompt.instructions import with_instructions
-from pytest_lmprog.teleprompt.population import Member, Population
+from pytest_lmprog.teleprompt.population import Member, Population, Wording, wording
 from pytest_lmprog.teleprompt.reflection import Observation, Record, observed, proposed, rendered
 from pytest_lmprog.teleprompt.seeds import seeded
 from pytest_lmprog.teleprompt.study import Study
@@ -148,7 +148,7 @@ class Reflecting:
 
     Parameters
     ----------
-    population: as it was when the iteration began.
+    population, tried: as they were when the iteration began: those evaluated fully, and all programs tried.
     batch: places of the minibatch.
     known: runs of the parent that had been had.
     names: predictors to change, or the function that names them.
@@ -158,6 +158,7 @@ class Reflecting:
     lab: Lab
     number: int
     population: Population
+    tried: frozenset[Wording]
     parent: Member
     batch: tuple[int, ...]
     known: Runs
@@ -238,7 +239,7 @@ class Reflecting:
 
     def _child(self, texts: Mapping[str, str], runs: Runs) -> Plan[tuple[dict[int, CaseResult], bool]]:
         lab = self.lab
-        if self.population.has(texts):  # the parent itself, most often
+        if wording(texts) in self.tried:  # the parent itself, most often
             return {}, False
         child = yield from lab.run(texts, self.batch, "minibatch", number=self.number)
         kept = lab.score(child, self.batch) > lab.score(runs, self.batch)

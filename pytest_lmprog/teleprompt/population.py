@@ -8,7 +8,15 @@ from random import Random
 
 from pytest_lmprog.records import dataclass
 
-__all__ = ["Member", "Population"]
+__all__ = ["Member", "Population", "Wording", "wording"]
+
+Wording = tuple[tuple[str, str], ...]
+"""The instructions of a program's predictors, by which equal programs are told."""
+
+
+def wording(texts: Mapping[str, str]) -> Wording:
+    """Return what tells programs with other instructions apart."""
+    return tuple(sorted(texts.items()))
 
 
 @dataclass(frozen=True)
@@ -37,10 +45,6 @@ class Population:
     def member(self, index: int) -> Member:
         """Return the member with this index."""
         return next(member for member in self.members if member.index == index)
-
-    def has(self, texts: Mapping[str, str]) -> bool:
-        """Return whether a member has just these instructions."""
-        return any(member.texts == texts for member in self.members)
 
     def best(self) -> Member:
         """Return the first of those with the greatest mean."""

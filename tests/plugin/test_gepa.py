@@ -143,7 +143,7 @@ def test_the_snapshot_replays_and_a_second_compile_asks_nothing(parts: Project) 
     assert parts.run("--lm-compile").ret == 0
     text, calls = snapshot(parts), parts.calls
     assert "name: GEPA" in text
-    assert "- 0 student\n  - 1 reflection on name of 0\n" in text
+    assert "- 0 as written\n  - 1 reflection on name of 0\n" in text
     assert "max_metric_calls: 30" in text
     assert "use_feedback: true" in text
     assert parts.run("--lm-record=none").ret == 0

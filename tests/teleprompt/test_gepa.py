@@ -49,7 +49,7 @@ class TestLadder:
         assert lm.taken == asked + reflected
         assert tree(result) == [((), scores[0])] + [((i,), score) for i, score in enumerate(scores[1:])]
         assert texts(result) == [START, "know 1", "know 2"][: len(scores)]
-        assert [c.label for c in result.candidates[:2]] == ["student", "reflection on answer of 0"]
+        assert [c.label for c in result.candidates[:2]] == ["as written", "reflection on answer of 0"]
         assert result.winner == len(scores) - 1
         assert (result.score, result.validated_on, result.stopped) == (scores[-1], 3, "done")
         assert result.notes == ()
@@ -103,9 +103,10 @@ class TestLadder:
     def test_a_perfect_minibatch_is_reflected_on_where_it_is_not_to_be_skipped(self):
         lm = WorldLM(ladder, propose=next_rung)
         result = evolved(lm, rows(1), max_metric_calls=4, skip_perfect_score=False)
-        # 1 run, counted 1. Then q0's run is known, the child's is no better: counted 2 each time, until 4 are
-        # reached: after two iterations (1 + 2 + 2).
-        assert tree(result) == [((), 1.0), ((0,), None), ((0,), None)]
+        # 1 run, counted 1. Then q0's run is known, the child's is no better, and is not tried a second time:
+        # counted 2 each time, until 4 are reached: after two iterations (1 + 2 + 2).
+        assert tree(result) == [((), 1.0), ((0,), None)]
+        assert runs(lm) == 2
         assert len(reflections(lm)) == 2
 
     def test_what_counts_as_perfect(self):
@@ -120,7 +121,7 @@ class TestLadder:
 class TestRejections:
     def test_a_child_that_is_no_better_is_not_evaluated_further(self):
         # "know 0" is as good as the student's. 6 + 6 + 6 counted; 6 runs, then 3 a child.
-        lm = WorldLM(ladder, propose=lambda one: {"new_instruction": f"{one.rollout} know 0"})
+        lm = WorldLM(ladder, propose=lambda one: {"new_instruction": f"{one.key} know 0"})
         result = evolved(lm, rows(6), max_metric_calls=18, reflection_minibatch_size=3)
         assert result.candidates[0].score == 1 / 6
         assert [c.score for c in result.candidates[1:]] == [None] * (len(result.candidates) - 1)
@@ -137,6 +138,13 @@ class TestRejections:
         assert tree(result) == [((), 1 / 3)]
         assert runs(lm) == 3
         assert reflections(lm) != []
+
+    def test_a_child_that_was_rejected_is_not_tried_again(self):
+        lm = WorldLM(ladder, propose=lambda one: {"new_instruction": "know 0"})
+        result = evolved(lm, rows(6), max_metric_calls=60)
+        assert tree(result) == [((), 1 / 6), ((0,), None)]
+        assert runs(lm) == 9
+        assert len(reflections(lm)) == 9  # 6, then 6 each time: 12, 18, ... 60
 
     def test_a_child_that_is_a_candidate_already_costs_nothing(self):
         # Always "know 1": kept once (3 runs), then it is the parent, and the proposal is the parent itself.

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_lmprog.errors import UsageError
+from pytest_lmprog.programs import Example
 from pytest_lmprog.teleprompt import GEPA, CallBound
 from pytest_lmprog.teleprompt.instructions import instructions_of
 from tests.teleprompt.gepa_world import (
     Two,
     evolved,
     reflections,
+    runs,
     sides,
     to_sides,
     tree,
     two_rows,
 )
-from tests.teleprompt.world import WorldLM, exact, task
+from tests.teleprompt.world import Asked, WorldLM, exact, jitter, portion, result_of, task
 
 
 class TestMerge:
@@ -44,7 +48,7 @@ class TestMerge:
         )
         assert tree(result) == [((), 0.25), ((0,), 0.5), ((0,), 0.5), ((1, 2), 0.75)]
         assert [c.label for c in result.candidates] == [
-            "student",
+            "as written",
             "reflection on left of 0",
             "reflection on right of 0",
             "merge of 1 and 2",
@@ -92,7 +96,7 @@ def result_bound(budget: int, batch: int) -> CallBound:
 class TestPredictors:
     def changed(self, *, budget=40, **settings):
         """Which predictor each reflection was about: nothing is ever kept."""
-        lm = WorldLM(sides(), propose=lambda one: {"new_instruction": f"bad {one.rollout}"})
+        lm = WorldLM(sides(), propose=lambda one: {"new_instruction": f"bad {portion(one.key)}"})
         result = evolved(
             lm,
             two_rows(),
@@ -134,3 +138,40 @@ class TestPredictors:
         # Both iterations begin with the student; the second changes the other predictor.
         labels = self.changed(budget=30, trials_in_flight=2)
         assert labels[:2] == ["left of 0", "right of 0"]
+
+
+class TestSideBySide:
+    """Iterations in flight, with merges and two predictors: only their number counts, never their order."""
+
+    def answer(self, one: Asked) -> Any:
+        question = one.inputs["question"]
+        return {
+            "answer": f"yes {question}" if portion(question, one.instructions) < 0.5 else f"no {question}"
+        }
+
+    def outcome(self, concurrency: int, seed: int, **settings: Any) -> Any:
+        lm = WorldLM(self.answer, latency=jitter)
+        trainset = [
+            Example(question=f"{side}{i}", answer=f"yes {side}{i}").with_inputs("question")
+            for i in range(5)
+            for side in "xr"
+        ]
+        result = evolved(
+            lm, trainset, student=Two(), seed=seed, concurrency=concurrency, max_metric_calls=150, **settings
+        )
+        assert runs(lm) <= 150
+        return result_of(result)
+
+    @pytest.mark.parametrize("in_flight", [1, 4])
+    @pytest.mark.parametrize("seed", [3, 5])  # by which there is a merge
+    def test_the_same_at_any_concurrency(self, in_flight, seed):
+        outcomes = [self.outcome(slots, seed, trials_in_flight=in_flight) for slots in (1, 8, 64)]
+        assert outcomes[0] == outcomes[1] == outcomes[2]
+        parents = [len(parents) for *_, parents, _, _ in outcomes[0]["candidates"]]
+        assert 2 in parents
+
+    def test_no_candidate_twice(self):
+        for seed in range(3):
+            found = self.outcome(8, seed, trials_in_flight=4)
+            kept = [tuple(texts.items()) for *_, texts, _ in found["candidates"]]
+            assert len(set(kept)) == len(kept)

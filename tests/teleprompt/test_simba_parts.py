@@ -194,9 +194,7 @@ class TestAdvisor:
     def test_advice_goes_behind_the_instructions_of_whom_it_is_for(self):
         program = Odd()
         own = program.hops_0.signature.instructions
-        said = Prediction(
-            advice_for_hops_0="N/A", advice_for_hops_1=None, advice_for_hops_0_=" do \nit  \n"
-        )
+        said = Prediction(advice_for_hops_0="N/A", advice_for_hops_1=None, advice_for_hops_0_=" do \nit  \n")
         assert advised(program, said) == {"hops_0": f"{own}\n\ndo\nit"}
 
     def test_what_is_told_already_is_no_advice(self):
