@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
+from pytest_lmprog.errors import LMRequestError, ParseError
 from pytest_lmprog.evaluation.scores import CaseResult
 from pytest_lmprog.lm.types import LanguageModel
-from pytest_lmprog.programs import Example, Module, Predict
+from pytest_lmprog.programs import Example, Module, Predict, Prediction
 from pytest_lmprog.programs.describing import as_text, code_of, described
 from pytest_lmprog.programs.structure import walk
 from pytest_lmprog.records import dataclass
@@ -59,6 +60,23 @@ class Grounds:
     code: str = ""
     program: str = ""
     modules: Mapping[str, str] = field(default_factory=dict)
+
+
+class Asking(Module):
+    """Asks for the outputs of a signature. What is longer than the LM's context gets no answer, like an
+    answer that cannot be read: a compile need not stop for a proposal."""
+
+    def __init__(self, signature: type[Signature]) -> None:
+        self.ask = Predict(signature)
+
+    def forward(self, **inputs: str) -> Prediction:
+        """Ask."""
+        try:
+            return self.ask(**inputs)
+        except LMRequestError as refused:
+            if not refused.context_window:
+                raise
+            raise ParseError(str(refused), answer="") from refused
 
 
 @dataclass(frozen=True)
@@ -183,7 +201,7 @@ class Proposer:
             signature = signature.delete_field(name)
         inputs = {name: text for name, text in known.items() if text}
         return study.ask_job(
-            Predict(signature), inputs, lm=self.lm, rollout=rollout, temperature=self.temperature
+            Asking(signature), inputs, lm=self.lm, rollout=rollout, temperature=self.temperature
         )
 
 

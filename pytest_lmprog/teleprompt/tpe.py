@@ -6,14 +6,13 @@ import logging
 import math
 import threading
 import warnings
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from random import Random
 from typing import Any, Protocol
 
 from pytest_lmprog.errors import MissingExtraError
 
-__all__ = ["STARTUP", "TPE", "Point", "Sampler", "Space", "drawn", "require_optuna", "size_of"]
+__all__ = ["STARTUP", "TPE", "Point", "Sampler", "Space", "require_optuna", "size_of"]
 
 STARTUP = 10
 """Points with scores that TPE needs to know more than chance (optuna's ``n_startup_trials``)."""
@@ -29,7 +28,7 @@ class Sampler(Protocol):
     """Proposes points. What it proposes depends on nothing but what it was told, and how often asked."""
 
     def ask(self) -> Point:
-        """Return the point to try next."""
+        """Return the point to try next: while fewer than ``STARTUP`` scores are known, one at random."""
         ...
 
     def tell(self, point: Point, score: float) -> None:
@@ -65,7 +64,7 @@ class TPE:
             self._study = optuna.create_study(direction="maximize", sampler=sampler)
 
     def ask(self) -> Point:
-        """See Sampler. Before ``STARTUP`` scores are known it is a point drawn at random."""
+        """See Sampler."""
         trial = self._study.ask(self._distributions)
         point = {name: int(trial.params[name]) for name in self._distributions}
         # Its score comes by tell(), like that of points of other origin.
@@ -101,21 +100,3 @@ def _quiet() -> Iterator[None]:
 def size_of(space: Space) -> int:
     """Return how many points the space has."""
     return math.prod(space.values())
-
-
-def drawn(space: Space, rng: Random, taken: Container[Point]) -> Point:
-    """Return a point drawn at random, one that is not ``taken`` while there is one."""
-    size = size_of(space)
-    first = rng.randrange(size)
-    for step in range(size):
-        point = _point(space, (first + step) % size)
-        if point not in taken:
-            return point
-    return _point(space, first)
-
-
-def _point(space: Space, number: int) -> dict[str, int]:
-    point = {}
-    for name, size in space.items():
-        number, point[name] = divmod(number, size)
-    return point

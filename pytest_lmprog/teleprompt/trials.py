@@ -15,7 +15,7 @@ from pytest_lmprog.teleprompt.desk import Job, Ticket
 from pytest_lmprog.teleprompt.seeds import seeded
 from pytest_lmprog.teleprompt.standing import checked_weights
 from pytest_lmprog.teleprompt.study import Study
-from pytest_lmprog.teleprompt.tpe import STARTUP, Point, Sampler, Space, drawn, size_of
+from pytest_lmprog.teleprompt.tpe import STARTUP, Point, Sampler, Space, size_of
 
 __all__ = ["Schedule", "Trials"]
 
@@ -82,8 +82,8 @@ class Trials:
 
     Steps are told to the sampler in their order, and each is proposed when exactly those before it (but
     for the ones that may be in flight) have been told: what is proposed does not depend on the order runs
-    end in. Of the first ``STARTUP`` steps the trials are drawn at random, whatever scores come in, none
-    twice while there are others: so they run side by side. No example is run twice on one combination.
+    end in. Trials among the first ``STARTUP`` steps are drawn at random, whatever scores come in: so they
+    are drawn at once, and run side by side. No example is run twice on one combination.
 
     Only combinations that were evaluated on all examples can win: the greatest score, then the fewest
     characters, then the lowest index. No example's own demo is in the prompt that it is scored with.
@@ -117,26 +117,24 @@ class Trials:
         self, space: Space, sampler: Sampler, make: Callable[[Point], Made], *, begun: Point | None = None
     ) -> None:
         """Go on with trials over ``space``. ``begun`` is the point of the program that it began with."""
-        self._space, self._sampler, self._make = space, sampler, make
+        self._sampler, self._make = sampler, make
         if begun is not None:
             self.entries[0].point = begun
         if begun is not None and size_of(space) == 1:
             self.study.desk.expect(-self.schedule.runs(len(self.examples)))
         else:
-            self._plan_steps()
+            self._plan_steps(sampler)
         self._advance()
 
-    def _plan_steps(self) -> None:
+    def _plan_steps(self, sampler: Sampler) -> None:
         size = self.schedule.batch or len(self.examples)
         for trial in range(self.schedule.trials):
             self._steps.append(_Step(self._batch(trial, size), size))
             if self.schedule.full(trial):
                 self._steps.append(_Step(self._everything, len(self.examples) - size, full=True))
-        rng = seeded(self.schedule.seed, "startup")
         for number, step in enumerate(self._steps[:STARTUP]):
             if not step.full:
-                taken = [entry.point for entry in self.entries if entry.point is not None]
-                self._start(number, self._at(drawn(self._space, rng, taken)))
+                self._start(number, self._at(sampler.ask()))
 
     def _batch(self, trial: int, size: int) -> Sequence[int]:
         if size == len(self.examples):

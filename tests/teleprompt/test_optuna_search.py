@@ -106,16 +106,6 @@ class TestPrograms:
         assert result.notes == ("0 of 4 demos were bootstrapped: 6 of 6 training examples were tried",)
         assert len(lm.live) == 6 + 2
 
-    def test_the_first_trials_try_every_demo(self):
-        strategy = BootstrapFewShotWithOptuna(
-            exact, max_bootstrapped_demos=0, max_labeled_demos=6, num_candidate_programs=8
-        )
-        result, sampler, _ = self.run(strategy, valset=rows(3, start=20))
-        assert len(result.candidates) == 6
-        assert len(sampler.told) == 8
-        best = max(c.score for c in result.candidates)
-        assert result.score == best
-
     def test_max_demos_is_dspys(self):
         pytest.importorskip("optuna")
         lm = WorldLM(knowing(*range(9)))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pytest_lmprog as lmp
+from pytest_lmprog.errors import CompileError, LMRequestError
 from pytest_lmprog.programs import Module, Predict, context
 from pytest_lmprog.teleprompt import CompileResult, CompileRuntime
 from pytest_lmprog.teleprompt.proposer_signatures import TIPS
@@ -247,6 +248,25 @@ class TestAnswers:
             student=student,
         )
         assert found.instructions["answer"] == ("x" * 5000, text)
+
+
+class TestTooLong:
+    """What does not fit into the LM's context is a proposal less, and no reason to stop."""
+
+    def propose(self, one):
+        if one.outputs[0] in ("observations", "proposed_instruction"):
+            return LMRequestError("too long", context_window=True)
+        return {one.outputs[0]: "text"}
+
+    def test_it_goes_on_without(self):
+        found, asked = proposed(Proposer(2), self.propose)
+        assert found.instructions == {"answer": (PRESENT,)}
+        assert found.notes == ("1 of 1 proposed instructions could not be read",)
+        assert ("summary",) not in {one.outputs for one in asked}
+
+    def test_another_refusal_stops_it(self):
+        with pytest.raises(CompileError, match="no such model"):
+            proposed(Proposer(2), lambda one: LMRequestError("no such model"))
 
 
 class TestPrograms:

@@ -1,16 +1,15 @@
-"""TPE: the same points for the same scores, quietly; and random points that are not drawn twice."""
+"""TPE: the same points for the same scores, quietly."""
 
 from __future__ import annotations
 
 import logging
-import random
 import sys
 import warnings
 
 import pytest
 
 from pytest_lmprog.errors import MissingExtraError
-from pytest_lmprog.teleprompt.tpe import STARTUP, TPE, drawn, require_optuna, size_of
+from pytest_lmprog.teleprompt.tpe import STARTUP, TPE, require_optuna, size_of
 
 SPACE = {"a": 5, "b": 4, "c": 1}
 
@@ -49,6 +48,42 @@ class TestTPE:
         late = [point for seed in range(4) for point in walk(seed, 30)[STARTUP:]]
         best = sum(worth(point) == 1.0 for point in late)
         assert best > 3 * len(late) / size_of(SPACE)
+
+    def test_the_startup_may_be_asked_for_at_once(self):
+        one, other = TPE(SPACE, 9), TPE(SPACE, 9)
+        points = []
+        for _ in range(STARTUP):
+            points.append(one.ask())
+            one.tell(points[-1], worth(points[-1]))
+        assert [other.ask() for _ in range(STARTUP)] == points
+        for point in points:
+            other.tell(point, worth(point))
+        assert one.ask() == other.ask()
+
+    def test_its_points_are_those_of_dspys_study(self, optuna):
+        """MIPROv2 there: a told default, then trials by ``suggest_categorical``, in one study."""
+        with warnings.catch_warnings(action="ignore"):
+            study = optuna.create_study(
+                direction="maximize", sampler=optuna.samplers.TPESampler(seed=9, multivariate=True)
+            )
+        kinds = {name: optuna.distributions.CategoricalDistribution(range(n)) for name, n in SPACE.items()}
+        first = dict.fromkeys(SPACE, 0)
+        study.add_trial(optuna.trial.create_trial(params=first, distributions=kinds, value=0.0))
+        theirs = []
+
+        def objective(trial):
+            point = {name: trial.suggest_categorical(name, range(n)) for name, n in SPACE.items()}
+            theirs.append(point)
+            return worth(point)
+
+        study.optimize(objective, n_trials=STARTUP + 8)
+        ours = TPE(SPACE, 9)
+        ours.tell(first, 0.0)
+        points = []
+        for _ in theirs:
+            points.append(ours.ask())
+            ours.tell(points[-1], worth(points[-1]))
+        assert points == theirs
 
     def test_points_may_be_told_that_were_not_asked_for(self):
         sampler = TPE(SPACE, 9)
@@ -104,27 +139,5 @@ class TestMissing:
         sys.modules.pop("optuna", None)
 
 
-class TestDrawn:
-    def test_no_point_comes_twice_while_there_are_others(self):
-        space, rng = {"a": 3, "b": 2}, random.Random(1)
-        points = []
-        for _ in range(6):
-            points.append(drawn(space, rng, points))
-        assert sorted(tuple(p.values()) for p in points) == [(a, b) for a in range(3) for b in range(2)]
-        assert drawn(space, rng, points) in points
-
-    def test_all_points_are_as_likely(self):
-        rng = random.Random(1)
-        counts = [0] * 6
-        for _ in range(600):
-            point = drawn({"a": 3, "b": 2}, rng, ())
-            counts[point["a"] * 2 + point["b"]] += 1
-        assert min(counts) > 60
-
-    def test_a_large_space_costs_nothing(self):
-        space = {str(n): 18 for n in range(40)}
-        assert drawn(space, random.Random(1), ()).keys() == space.keys()
-
-    def test_an_empty_space_has_one_point(self):
-        assert size_of({}) == 1
-        assert drawn({}, random.Random(1), ()) == {}
+def test_an_empty_space_has_one_point():
+    assert (size_of({}), size_of(SPACE)) == (1, 20)

@@ -28,15 +28,24 @@ from tests.teleprompt.world import (
 
 
 class Scripted:
-    """A sampler that proposes what it was given, and keeps everything in the order it happened."""
+    """A sampler that proposes what it was given, then the points of the space in turn, and keeps everything
+    in the order it happened."""
 
     def __init__(self, points):
         self.points = list(points)
         self.log = []
+        self.space = {}
 
     def ask(self):
-        point = self.points[sum(kind == "ask" for kind, *_ in self.log)]
+        asked = sum(kind == "ask" for kind, *_ in self.log)
+        point = self.points[asked] if asked < len(self.points) else self.turn(asked + 1)
         self.log.append(("ask", *point.values()))
+        return point
+
+    def turn(self, number):
+        point = {}
+        for name, size in self.space.items():
+            number, point[name] = divmod(number, size)
         return point
 
     def tell(self, point, score):
@@ -238,8 +247,8 @@ class TestByHand:
         assert kinds == ["ask", "tell", "ask", "tell", "tell", "ask", "tell", "tell", "tell"]
 
 
-def test_the_first_steps_are_drawn_together_and_none_twice():
-    # Of eleven trials (of 3 examples) ten are the startup; the eleventh is the sampler's.
+def test_the_first_steps_are_drawn_at_once_and_run_together():
+    # Of eleven trials, of 3 examples each, ten are the startup.
     together = Barrier(30)
     turns = iter(range(1000))
 
@@ -251,13 +260,28 @@ def test_the_first_steps_are_drawn_together_and_none_twice():
     strategy = BootstrapFewShotWithOptuna(
         exact, max_bootstrapped_demos=0, max_labeled_demos=12, num_candidate_programs=11
     )
-    strategy, sampler = scripted(strategy, [{"answer": 3}])
-    result = compiled(strategy, WorldLM(answer), rows(12), valset=rows(3, start=20), concurrency=64)
-    asked = [entry for entry in sampler.log if entry[0] == "ask"]
-    assert asked == [("ask", 3)]
-    assert sampler.log.index(("ask", 3)) == 10, "ten were told before"
-    assert len({place for place, _ in sampler.told[:10]}) == 10
-    assert len(result.candidates) in (10, 11)
+    strategy, sampler = scripted(strategy, [{"answer": place} for place in range(11)])
+    compiled(strategy, WorldLM(answer), rows(12), valset=rows(3, start=20), concurrency=64)
+    assert [kind for kind, *_ in sampler.log] == ["ask"] * 10 + ["tell"] * 10 + ["ask", "tell"]
+
+
+def test_a_full_evaluation_among_the_first_steps_is_one_of_them():
+    # Steps: the default, three trials, a full evaluation, and so on: of ten, seven are trials.
+    strategy = MIPROv2(
+        exact,
+        auto=None,
+        num_candidates=4,
+        num_trials=9,
+        minibatch_size=2,
+        minibatch_full_eval_steps=3,
+        data_aware_proposer=False,
+        program_aware_proposer=False,
+    )
+    strategy, sampler = scripted(strategy, [])
+    compiled(strategy, WorldLM(lambda one: {"answer": "x"}), rows(5))
+    kinds = [kind for kind, *_ in sampler.log]
+    assert kinds[:8] == ["ask"] * 7 + ["tell"]
+    assert kinds.count("ask") == 9
 
 
 def test_minibatches_are_drawn_for_each_trial_and_for_each_seed():
