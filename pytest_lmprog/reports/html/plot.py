@@ -221,7 +221,7 @@ def _points(
     for (x_near, y_near), group in named.items():
         anchor = ' text-anchor="end" dx="-10" dy="4"' if x_near > 88 else ' dx="10" dy="4"'
         anchor = ' text-anchor="middle" dy="-10"' if above else anchor
-        label = text(figures.listed([str(candidate.index) for candidate in group], 4))
+        label = text(figures.listed([str(c.index) for c in sorted(group, key=lambda c: c.index)], 4))
         anchor += ' class="winner"' if any(candidate.winner for candidate in group) else ""
         yield f'<text x="{x_near}%" y="{100 - y_near}%"{anchor}>{label}</text>'
 
