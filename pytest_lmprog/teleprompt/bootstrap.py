@@ -11,6 +11,7 @@ from pytest_lmprog.programs import Example, context
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, Candidate, CompileResult, CompileTask, StopReason
 from pytest_lmprog.teleprompt.calls import teacher_bound
+from pytest_lmprog.teleprompt.ranges import check_integer, check_number
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ class BootstrapFewShot(TeleprompterBase):
 
     def __post_init__(self) -> None:
         for name in ("max_bootstrapped_demos", "max_labeled_demos"):
-            _at_least(0, name, getattr(self, name))
-        _at_least(1, "max_rounds", self.max_rounds)
-        if self.max_errors is not None:
-            _at_least(1, "max_errors", self.max_errors)
+            check_integer(name, getattr(self, name), 0)
+        check_integer("max_rounds", self.max_rounds, 1)
+        check_integer("max_errors", self.max_errors, 1, optional=True)
+        check_number("metric_threshold", self.metric_threshold, optional=True)
         with context(**(self.teacher_settings or {})):
             pass  # raises ConfigurationError for what is no setting
 
@@ -104,8 +105,3 @@ class BootstrapFewShot(TeleprompterBase):
             self.teacher_settings or {},
             rank,
         )
-
-
-def _at_least(least: int, name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"{name} must be an integer of {least} or more, not {value!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +11,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
+from pytest_lmprog.teleprompt.ranges import check_integer, check_number
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -60,13 +60,9 @@ class COPRO(TeleprompterBase):
     unlisted: ClassVar[frozenset[str]] = frozenset({"track_stats"})
 
     def __post_init__(self) -> None:
-        for name, least in (("breadth", 2), ("depth", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UsageError(f"{name} must be an integer of {least} or more, not {value!r}")
-        heat = self.init_temperature
-        if isinstance(heat, bool) or not isinstance(heat, int | float) or not 0 <= heat < math.inf:
-            raise UsageError(f"init_temperature must be a number of 0 or more, not {heat!r}")
+        check_integer("breadth", self.breadth, 2)
+        check_integer("depth", self.depth, 1)
+        check_number("init_temperature", self.init_temperature, 0)
         if self.prompt_model is not None and not isinstance(self.prompt_model, LanguageModel):
             raise UsageError(
                 f"prompt_model must be an LM, not {self.prompt_model!r:.80}",
@@ -130,8 +126,5 @@ def _threads(given: Mapping[str, Any], default: int) -> int:
             hint=f"there are: num_threads, and without effect {', '.join(sorted(_IGNORED))}",
         )
     threads = given.get("num_threads")
-    if threads is None:
-        return default
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise UsageError(f"num_threads must be an integer of 1 or more, not {threads!r}")
-    return threads
+    check_integer("num_threads", threads, 1, optional=True)
+    return default if threads is None else threads

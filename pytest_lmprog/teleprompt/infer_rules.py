@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
+from pytest_lmprog.teleprompt.ranges import check_integer
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
@@ -60,12 +60,9 @@ class InferRules(TeleprompterBase):
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads"})
 
     def __post_init__(self) -> None:
-        for name in ("num_candidates", "num_rules", "num_threads"):
-            value = getattr(self, name)
-            if value is None and name == "num_threads":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name} must be an integer of 1 or more, not {value!r}")
+        check_integer("num_candidates", self.num_candidates, 1)
+        check_integer("num_rules", self.num_rules, 1)
+        check_integer("num_threads", self.num_threads, 1, optional=True)
         self.bootstrapper()  # checks the settings that they share
 
     def bootstrapper(self) -> BootstrapFewShot:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from pytest_lmprog.errors import UsageError
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
@@ -16,6 +15,7 @@ from pytest_lmprog.teleprompt.base import (
     CompileRuntime,
     CompileTask,
 )
+from pytest_lmprog.teleprompt.ranges import check_integer
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class LabeledFewShot(TeleprompterBase):
     k: demos a predictor; all there are where the trainset is smaller.
     sample: draw them at random, for each predictor anew; else the first ``k``.
 
-    Raises UsageError for ``k`` below 0.
+    Raises UsageError for a ``k`` that is no integer or below 0.
     """
 
     k: int = 16
@@ -43,8 +43,7 @@ class LabeledFewShot(TeleprompterBase):
     headline: ClassVar[tuple[str, ...]] = ("k",)
 
     def __post_init__(self) -> None:
-        if self.k < 0:
-            raise UsageError(f"k must be 0 or more, not {self.k}")
+        check_integer("k", self.k, 0)
 
     def compile(
         self,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.calls import student_bound, teacher_bound
+from pytest_lmprog.teleprompt.ranges import check_integer, check_number
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads"})
 
     def __post_init__(self) -> None:
-        if self.num_candidate_programs < 0:
-            raise UsageError(f"num_candidate_programs must be 0 or more, not {self.num_candidate_programs}")
+        check_integer("num_candidate_programs", self.num_candidate_programs, 0)
+        check_integer("num_threads", self.num_threads, 1, optional=True)
+        check_number("stop_at_score", self.stop_at_score, 0, 100, optional=True)
         self.bootstrapper()  # checks the settings that they share
 
     def bootstrapper(self) -> BootstrapFewShot:
