@@ -11,7 +11,7 @@ from pytest_lmprog.programs import Example, context
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, Candidate, CompileResult, CompileTask, StopReason
 from pytest_lmprog.teleprompt.calls import teacher_bound
-from pytest_lmprog.teleprompt.ranges import check_integer, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_number
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:

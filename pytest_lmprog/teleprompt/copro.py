@@ -11,7 +11,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
-from pytest_lmprog.teleprompt.ranges import check_integer, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -63,11 +63,7 @@ class COPRO(TeleprompterBase):
         check_integer("breadth", self.breadth, 2)
         check_integer("depth", self.depth, 1)
         check_number("init_temperature", self.init_temperature, 0)
-        if self.prompt_model is not None and not isinstance(self.prompt_model, LanguageModel):
-            raise UsageError(
-                f"prompt_model must be an LM, not {self.prompt_model!r:.80}",
-                hint='COPRO(prompt_model=lmp.LM("openai/gpt-4o-mini"))',
-            )
+        check_lm("prompt_model", self.prompt_model)
 
     def compile(
         self,

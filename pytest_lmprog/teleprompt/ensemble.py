@@ -12,6 +12,7 @@ from pytest_lmprog.programs import Module
 from pytest_lmprog.programs.ensemble import EnsembledProgram
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
+from pytest_lmprog.teleprompt.checks import check_integer
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ class Ensemble(TeleprompterBase):
     unlisted: ClassVar[frozenset[str]] = frozenset({"deterministic"})
 
     def __post_init__(self) -> None:
-        size = self.size
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise UsageError(f"size must be an integer of 1 or more, not {size!r}")
+        check_integer("size", self.size, 1, optional=True)
         if self.reduce_fn is not None and not callable(self.reduce_fn):
             raise UsageError(f"reduce_fn must be a function, not {self.reduce_fn!r:.60}")
         if self.of is not None and not isinstance(self.of, TeleprompterBase):

@@ -14,6 +14,7 @@ from pytest_lmprog.programs.context import required_lm
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.calls import teacher_bound
+from pytest_lmprog.teleprompt.checks import check_integer
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ class BootstrapFinetune(TeleprompterBase):
     def __post_init__(self) -> None:
         if self.train_kwargs is not None and not isinstance(self.train_kwargs, Mapping):
             raise UsageError(f"train_kwargs must be a mapping, not {self.train_kwargs!r:.60}")
-        threads = self.num_threads
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise UsageError(f"num_threads must be an integer of 1 or more, not {threads!r}")
+        check_integer("num_threads", self.num_threads, 1, optional=True)
 
     def check(self, task: CompileTask) -> None:
         """As in the base; there must be something to train, a provider that can, and a teacher that fits."""

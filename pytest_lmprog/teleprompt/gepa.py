@@ -13,6 +13,7 @@ from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.calls import student_bound
+from pytest_lmprog.teleprompt.checks import check_integer, check_lm
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
@@ -100,11 +101,10 @@ class GEPA(TeleprompterBase):
 
     def __post_init__(self) -> None:
         self._check_budget()
-        for name, least in (("reflection_minibatch_size", 1), ("trials_in_flight", 1)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} must be {least} or more, not {getattr(self, name)!r}")
-        if self.max_merge_invocations is not None and self.max_merge_invocations < 0:
-            raise UsageError(f"max_merge_invocations must be 0 or more, not {self.max_merge_invocations!r}")
+        for name in ("reflection_minibatch_size", "trials_in_flight"):
+            check_integer(name, getattr(self, name), 1)
+        check_integer("max_merge_invocations", self.max_merge_invocations, 0, optional=True)
+        check_lm("reflection_lm", self.reflection_lm)
         if self.candidate_selection_strategy not in _STRATEGIES:
             raise _not_among("candidate_selection_strategy", _STRATEGIES, self.candidate_selection_strategy)
         if not (callable(self.component_selector) or self.component_selector in _SELECTORS):
@@ -130,8 +130,7 @@ class GEPA(TeleprompterBase):
         if self.auto is not None and self.auto not in _CANDIDATES:
             raise _not_among("auto", tuple(_CANDIDATES), self.auto)
         for name in ("max_full_evals", "max_metric_calls"):
-            if name in given and given[name] < 1:
-                raise UsageError(f"{name} must be 1 or more, not {given[name]!r}")
+            check_integer(name, given.get(name), 1, optional=True)
 
     def check(self, task: CompileTask) -> None:
         """There must be a metric, an instruction to change, and a budget that pays for one iteration."""

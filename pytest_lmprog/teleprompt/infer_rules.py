@@ -9,7 +9,7 @@ from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
-from pytest_lmprog.teleprompt.ranges import check_integer
+from pytest_lmprog.teleprompt.checks import check_integer
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pytest_lmprog.teleprompt.base import (
     CompileRuntime,
     CompileTask,
 )
-from pytest_lmprog.teleprompt.ranges import check_integer
+from pytest_lmprog.teleprompt.checks import check_integer
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
+from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -151,16 +152,14 @@ class MIPROv2(TeleprompterBase):
         if self.auto is not None and self.auto not in AUTO:
             raise UsageError(f"auto must be one of {', '.join(map(repr, AUTO))} or None, not {self.auto!r}")
         for name in ("num_candidates", "num_trials"):
-            if getattr(self, name) is not None:
-                _at_least(1, name, getattr(self, name))
+            check_integer(name, getattr(self, name), 1, optional=True)
         for name in ("minibatch_size", "minibatch_full_eval_steps", "view_data_batch_size"):
-            _at_least(1, name, getattr(self, name))
-        _at_least(1, "trials_in_flight", self.trials_in_flight)
-        _at_least(0, "seed", self.seed)
+            check_integer(name, getattr(self, name), 1)
+        check_integer("trials_in_flight", self.trials_in_flight, 1)
+        check_integer("seed", self.seed, 0)
         for name in ("prompt_model", "task_model"):
-            _check_lm(name, getattr(self, name))
-        if not (isinstance(self.init_temperature, int | float) and self.init_temperature >= 0):
-            raise UsageError(f"init_temperature must be 0 or more, not {self.init_temperature!r}")
+            check_lm(name, getattr(self, name))
+        check_number("init_temperature", self.init_temperature, 0)
         self.bootstrapper()  # checks the settings that they share
 
     @property
@@ -268,16 +267,6 @@ class MIPROv2(TeleprompterBase):
         from pytest_lmprog.teleprompt.mipro_search import MIPROSearch
 
         return (yield from MIPROSearch(self, study).plan())
-
-
-def _at_least(least: int, name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"{name} must be an integer of {least} or more, not {value!r}")
-
-
-def _check_lm(name: str, lm: Any) -> None:
-    if lm is not None and not isinstance(lm, LanguageModel):
-        raise UsageError(f"{name} must be an LM, not {lm!r:.80}", hint='lmp.LM("openai/gpt-4o-mini")')
 
 
 def _unknown(name: str) -> UsageError:

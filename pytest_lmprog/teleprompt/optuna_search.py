@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_lmprog.errors import BudgetExceededError, UsageError
+from pytest_lmprog.errors import BudgetExceededError
 from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module
@@ -14,6 +14,7 @@ from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.calls import student_bound
+from pytest_lmprog.teleprompt.checks import check_integer
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -66,9 +67,8 @@ class BootstrapFewShotWithOptuna(TeleprompterBase):
 
     def __post_init__(self) -> None:
         for name in ("num_candidate_programs", "trials_in_flight"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name} must be an integer of 1 or more, not {value!r}")
+            check_integer(name, getattr(self, name), 1)
+        check_integer("num_threads", self.num_threads, 1, optional=True)
         self.bootstrapper()  # checks the settings that they share
 
     def bootstrapper(self) -> BootstrapFewShot:

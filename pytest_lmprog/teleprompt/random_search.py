@@ -10,7 +10,7 @@ from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.calls import student_bound, teacher_bound
-from pytest_lmprog.teleprompt.ranges import check_integer, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_number
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:

@@ -67,14 +67,20 @@ class TestBudgets:
                 "just one of .*, not auto='light', max_metric_calls=9",
             ),
             ({"auto": "huge"}, "auto must be one of light, medium, heavy, not 'huge'"),
-            ({"max_metric_calls": 0}, "max_metric_calls must be 1 or more, not 0"),
-            ({"max_full_evals": -1}, "max_full_evals must be 1 or more, not -1"),
+            ({"max_metric_calls": 0}, "max_metric_calls must be an integer of 1 or more, not 0"),
+            ({"max_full_evals": -1}, "max_full_evals must be an integer of 1 or more, not -1"),
             (
                 {"auto": "light", "reflection_minibatch_size": 0},
-                "minibatch_size must be 1 or more, not 0",
+                "minibatch_size must be an integer of 1 or more, not 0",
             ),
-            ({"auto": "light", "trials_in_flight": 0}, "trials_in_flight must be 1 or more, not 0"),
-            ({"auto": "light", "max_merge_invocations": -1}, "max_merge_invocations must be 0 or more"),
+            (
+                {"auto": "light", "trials_in_flight": 0},
+                "trials_in_flight must be an integer of 1 or more, not 0",
+            ),
+            (
+                {"auto": "light", "max_merge_invocations": -1},
+                "max_merge_invocations must be an integer of 0 or more",
+            ),
             (
                 {"auto": "light", "candidate_selection_strategy": "best"},
                 "candidate_selection_strategy must be one of pareto, current_best, not 'best'",
@@ -84,6 +90,10 @@ class TestBudgets:
                 "component_selector must be one of round_robin, all, a function, not 'random'",
             ),
             ({"auto": "light", "instruction_proposer": "me"}, "instruction_proposer must be callable"),
+            (
+                {"auto": "light", "reflection_lm": "openai/gpt"},
+                "reflection_lm must be an LM, not 'openai/gpt'",
+            ),
             ({"auto": "light", "failure_score": 0.1}, "failure_score is always 0"),
             ({"auto": "light", "perfect_score": 0}, "perfect_score must be above 0 and at most 1"),
             ({"auto": "light", "track_best_outputs": True}, "track_best_outputs needs track_stats=True"),

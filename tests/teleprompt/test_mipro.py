@@ -334,7 +334,7 @@ class TestErrors:
             ({"view_data_batch_size": 0}, "view_data_batch_size must be an integer of 1 or more"),
             ({"trials_in_flight": 0}, "trials_in_flight must be an integer of 1 or more"),
             ({"seed": -1}, "seed must be an integer of 0 or more"),
-            ({"init_temperature": -0.5}, "init_temperature must be 0 or more"),
+            ({"init_temperature": -0.5}, "init_temperature must be a number of 0 or more"),
             ({"prompt_model": "openai/gpt-4o"}, "prompt_model must be an LM, not 'openai/gpt-4o'"),
             ({"task_model": 3}, "task_model must be an LM, not 3"),
             ({"max_bootstrapped_demos": -1}, "max_bootstrapped_demos must be an integer of 0 or more"),

@@ -1,4 +1,4 @@
-"""Ranges: which numbers a setting may be."""
+"""Checks that settings of several strategies share: numbers and LMs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from pytest_lmprog.errors import UsageError
+from pytest_lmprog.lm.types import LanguageModel
 
-__all__ = ["check_integer", "check_number"]
+__all__ = ["check_integer", "check_lm", "check_number"]
 
 
 def check_integer(name: str, value: Any, least: int, *, optional: bool = False) -> None:
@@ -27,6 +28,12 @@ def check_number(
         return
     if not isinstance(value, int | float) or not math.isfinite(value) or not least <= value <= most:
         raise UsageError(f"{name} must be {_range(least, most)}, not {value!r}")
+
+
+def check_lm(name: str, value: Any) -> None:
+    """Raise UsageError unless ``value`` is an LM or None."""
+    if value is not None and not isinstance(value, LanguageModel):
+        raise UsageError(f"{name} must be an LM, not {value!r:.80}", hint='lmp.LM("openai/gpt-4o-mini")')
 
 
 def _range(least: float, most: float) -> str:

@@ -14,7 +14,7 @@ from pytest_lmprog.teleprompt import (
     InferRules,
     LabeledFewShot,
 )
-from pytest_lmprog.teleprompt.ranges import check_integer, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_number
 
 
 @pytest.mark.parametrize(
