@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.teleprompt import BootstrapRS as BootstrapRS
     from pytest_lmprog.teleprompt import Ensemble as Ensemble
     from pytest_lmprog.teleprompt import InferRules as InferRules
+    from pytest_lmprog.teleprompt import KNNFewShot as KNNFewShot
     from pytest_lmprog.teleprompt import LabeledFewShot as LabeledFewShot
     from pytest_lmprog.teleprompt import MIPROv2 as MIPROv2
 
@@ -144,6 +145,7 @@ else:
         "Refine": "programs.refine",
         "Parallel": "programs.parallel",
         "KNN": "programs.knn",
+        "KNNFewShot": "teleprompt",
         "majority": "programs.majority",
         "compare": "evaluation.comparison",
         "configure": "programs.context",
@@ -217,6 +219,7 @@ __all__ = [
     "JSONAdapter",
     "Judge",
     "Judgement",
+    "KNNFewShot",
     "LabeledFewShot",
     "MIPROv2",
     "MarqoRM",

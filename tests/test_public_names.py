@@ -47,6 +47,7 @@ NAMES = [
     "JSONAdapter",
     "Judge",
     "Judgement",
+    "KNNFewShot",
     "LabeledFewShot",
     "MIPROv2",
     "MarqoRM",

@@ -60,6 +60,8 @@ def _predictor(name: str, predictor: PredictorSnapshot) -> Iterator[str]:
         yield f"  adapter {predictor.adapter}"
     if predictor.frozen:
         yield "  frozen"
+    if predictor.nearest is not None:
+        yield f"  shows the {predictor.nearest.k} nearest demos by {predictor.nearest.by}"
     yield "  instructions"
     yield from _text(predictor.instructions, "    ")
     for field in predictor.fields:

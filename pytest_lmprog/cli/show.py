@@ -77,16 +77,23 @@ def message_lines(snapshot: Snapshot, names: Iterable[str] | None = None) -> lis
 def _shown(name: str, predictor: PredictorSnapshot, adapter: str) -> Iterator[Line]:
     count = len(predictor.demos)
     demos = f"{count} demo{'' if count == 1 else 's'}"
+    nearest = predictor.nearest
+    if nearest is not None:
+        demos = f"the {min(nearest.k, count)} nearest of {demos}"
     about = f"{predictor.adapter or adapter}, {demos}, about {prompt_tokens(predictor):,} tokens"
     about += ", frozen" if predictor.frozen else ""
     yield line()
     yield line(f"=== {name} ({about}) ===", "heading")
+    if nearest is not None:
+        yield line(_NEAREST.format(by=nearest.by), "muted")
     if looks_edited(predictor):
         yield line(_EDITED, "warning")
     for message in predictor.messages:
         yield line(f"--- {message['role']} ---", "heading")
         yield from (line(row, hang=0) for row in _content(message.get("content")).split("\n"))
 
+
+_NEAREST = "each call shows the demos nearest to the program's inputs, by {by}; here, the first of them"
 
 _EDITED = (
     "edited by hand: the program sends its instructions, fields and demos, which these messages do not show "

@@ -94,11 +94,12 @@ class Frame:
     past: calls of earlier passes, answered from here where they are made again.
     refused: the one among them that is to be asked anew.
     asked: an entry a request that was put to the LM, in all passes.
+    given: what the module was called with, positionally and by name; None for a part outside of any.
 
     ``hints`` is advice by the id of a predictor: its calls show it (see ``Refine``).
     """
 
-    __slots__ = ("_lock", "asked", "hints", "module", "parent", "past", "refused", "unmet", "visits")
+    __slots__ = ("_lock", "asked", "given", "hints", "module", "parent", "past", "refused", "unmet", "visits")
 
     def __init__(
         self,
@@ -107,8 +108,10 @@ class Frame:
         past: list[Visit] | None = None,
         refused: Visit | None = None,
         asked: list[None] | None = None,
+        given: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None,
     ) -> None:
         self.module = module
+        self.given = given
         self.parent = parent
         self.past = past
         self.refused = refused
@@ -124,7 +127,8 @@ class Frame:
         _reject(visit, back.message)
         if back.message not in visit.messages:
             visit.messages = (*visit.messages, back.message)
-        return Frame(self.module, self.parent, [*self.visits, *(self.past or ())], visit, self.asked)
+        past = [*self.visits, *(self.past or ())]
+        return Frame(self.module, self.parent, past, visit, self.asked, self.given)
 
     def claim(self, predictor: Predict, request: Request) -> Visit | None:
         """Return the earlier call that is made again, if it is one, and forget it."""
@@ -203,12 +207,12 @@ def branched() -> Frame:
     """Return a frame for a part that runs beside others; ``close`` hands it to the frame that is current
     now."""
     outer = _frame.get()
-    return Frame(None if outer is None else outer.module, outer)
+    return Frame(None, None) if outer is None else Frame(outer.module, outer, given=outer.given)
 
 
 def run(module: Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Run ``module.forward``, as often as its checks send it back."""
-    frame = Frame(module, _frame.get())
+    frame = Frame(module, _frame.get(), given=(args, kwargs))
     while True:
         token = _frame.set(frame)
         try:
@@ -231,7 +235,7 @@ async def arun(
     module: Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
     """The same for a coroutine function."""
-    frame = Frame(module, _frame.get())
+    frame = Frame(module, _frame.get(), given=(args, kwargs))
     while True:
         token = _frame.set(frame)
         try:

@@ -34,6 +34,9 @@ class Module:
     max_backtracks: int | None = None
     """How often a call is retried for a check in ``forward``; None: as the surroundings say."""
 
+    chooses_demos: bool = False
+    """Whether predictors below choose their demos by the inputs of this module (see ``nearest``)."""
+
     def forward(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the program. To be overridden."""
         aforward = getattr(self, "aforward", None)
@@ -189,12 +192,12 @@ class Module:
 
         return dump_state(self)
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``dump_state`` returned. Raises SnapshotError naming the field that no longer
-        fits; then nothing is changed."""
+    def load_state(self, state: Mapping[str, Any], *, functions: Iterable[Callable[..., Any]] = ()) -> None:
+        """Take over what ``dump_state`` returned. ``functions`` are those that it names (a vectorizer).
+        Raises SnapshotError naming the field that no longer fits; then nothing is changed."""
         from pytest_lmprog.programs.state import load_state
 
-        load_state(self, state)
+        load_state(self, state, functions=functions)
 
     def save(self, path: str | Path) -> None:
         """Write ``dump_state()`` to ``path`` (.json, or YAML for any other suffix)."""
@@ -202,11 +205,11 @@ class Module:
 
         save_state(self, Path(path))
 
-    def load(self, path: str | Path) -> None:
-        """Take over what ``save`` wrote to ``path``."""
+    def load(self, path: str | Path, *, functions: Iterable[Callable[..., Any]] = ()) -> None:
+        """Take over what ``save`` wrote to ``path``; see ``load_state``."""
         from pytest_lmprog.programs.state import load_state, read_state
 
-        load_state(self, read_state(Path(path)), source=str(path))
+        load_state(self, read_state(Path(path)), source=str(path), functions=functions)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name}={p!r}" for name, p in self.named_predictors() if p is not self)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pytest_lmprog.adapters import Adapter, Answered, Ask, Elsewhere, correctable, corrected, exchange
 from pytest_lmprog.adapters.correcting import is_constrained
-from pytest_lmprog.errors import InputError, LMRequestError, ParseError, UsageError
+from pytest_lmprog.errors import LMRequestError, ParseError, UsageError
 from pytest_lmprog.lm.types import LanguageModel, LMRequest, LMResponse
 from pytest_lmprog.programs.backtracking import Visit, current_frame, revisited
 from pytest_lmprog.programs.context import current, listener, required_lm, stand_ins
 from pytest_lmprog.programs.example import Example, Prediction
+from pytest_lmprog.programs.given import checked_inputs, inputs_by_name, taken
 from pytest_lmprog.programs.module import Module, finish
 from pytest_lmprog.programs.trace import PredictorCall, current_trace
 from pytest_lmprog.signatures import Field, Signature, ensure_signature
+
+if TYPE_CHECKING:
+    from pytest_lmprog.programs.nearest import Nearest
 
 __all__ = ["ChainOfThought", "Predict", "inputs_by_name"]
 
@@ -43,6 +47,8 @@ class Predict(Module):
     _corrections = 1
     is_frozen: bool = False
     """Whether teleprompters leave this predictor alone (see ``Module.freeze``)."""
+    nearest: Nearest | None = None
+    """How each call chooses among the demos; None: it shows all. Assigning demos takes it away."""
 
     def __init__(self, signature: type[Signature] | Signature | str, *, n: int = 1, **params: Any) -> None:
         if n < 1:
@@ -71,12 +77,31 @@ class Predict(Module):
     @demos.setter
     def demos(self, demos: Iterable[Mapping[str, Any]]) -> None:
         self._demos = tuple(map(_demo, _sequence(demos)))
+        if self.nearest is not None:
+            self.nearest = None
+
+    @property
+    def shown_demos(self) -> tuple[Mapping[str, Any], ...]:
+        """The demos as one prompt has them: all; where each call chooses, the first as an instance."""
+        return self._demos if self.nearest is None else self._demos[: self.nearest.k]
 
     def with_demos(self, demos: Iterable[Mapping[str, Any]]) -> Self:
         """Return a copy with these demos."""
         new = self._shallow()
         new.demos = tuple(demos)
         return new
+
+    def choosing(self, demos: Iterable[Mapping[str, Any]], nearest: Nearest | None) -> Self:
+        """Return a copy with these demos, of which each call shows those that ``nearest`` chooses."""
+        new = self.with_demos(demos)
+        new.nearest = nearest
+        return new
+
+    def without_demos(self, drop: Callable[[int, Mapping[str, Any]], bool]) -> Self:
+        """Return a copy without the demos for which ``drop(number, demo)`` is true."""
+        kept = [number for number, demo in enumerate(self._demos) if not drop(number, demo)]
+        nearest = None if self.nearest is None else self.nearest.kept(kept)
+        return self.choosing([self._demos[number] for number in kept], nearest)
 
     def with_signature(self, signature: type[Signature]) -> Self:
         """Return a copy with this signature."""
@@ -135,6 +160,10 @@ class Predict(Module):
         standing = stand_ins.get()
         if standing is not None:
             self = standing.get(id(self), self)
+        if self.nearest is not None:
+            import asyncio
+
+            await asyncio.to_thread(_chosen, self, taken(self._signature, args, dict(inputs))[0])
         lm = required_lm(self.lm)
         listening = listener.get()
         heard = None if listening is None else listening.begin(self)
@@ -159,8 +188,8 @@ class Predict(Module):
     def _steps(self, lm: LanguageModel, args: tuple[Any, ...], given: dict[str, Any]) -> _Flow:
         """Return the flow of one call; within a module it notes itself there, so that ``lmp.Assert`` can go
         back to it."""
-        given, config = _taken(self._signature, args, given)
-        inputs = _inputs(self, given)
+        given, config = taken(self._signature, args, given)
+        inputs = checked_inputs(self, given)
         frame = current_frame()
         if frame is None:
             return self._flow(lm, self._signature, inputs, config)
@@ -198,10 +227,11 @@ class Predict(Module):
     ) -> _Flow:
         now = current()
         params = {**now.params, **self.params, **config} if now.params or config else self.params
+        demos = self._demos if self.nearest is None else _chosen(self, inputs)
         adapter = self.adapter or now.adapter
         samples = []
         for sample in range(now.rollout * self.n, (now.rollout + 1) * self.n):
-            ask = Ask(signature, self._demos, inputs, params, sample)
+            ask = Ask(signature, demos, inputs, params, sample)
             answered = yield from exchange(lm, ask, adapter)
             try:
                 samples.append(self._predicted(answered, signature, inputs, sample, visit))
@@ -255,6 +285,12 @@ class Predict(Module):
         return f"{type(self).__name__}({self._signature.text})"
 
 
+def _chosen(predictor: Predict, inputs: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    from pytest_lmprog.programs.nearest import chosen_demos
+
+    return chosen_demos(predictor, inputs)
+
+
 def _whom(lm: LanguageModel, request: LMRequest | Elsewhere) -> tuple[LanguageModel, LMRequest]:
     return (request.lm, request.request) if isinstance(request, Elsewhere) else (lm, request)
 
@@ -284,60 +320,6 @@ def _demo(demo: Any) -> Example:
     if not isinstance(demo, Mapping):
         raise UsageError(f"each of the demos must be an Example or a dict, not {demo!r}")
     return Example(demo)
-
-
-def _taken(
-    signature: type[Signature], args: tuple[Any, ...], given: dict[str, Any]
-) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """Return the inputs by name and the parameters of this call."""
-    config: Mapping[str, Any] = {}
-    if "config" in given and "config" not in signature.input_fields:
-        config = given.pop("config") or {}
-    if args:
-        given = {**_positional(signature, args), **given}
-    return given, config
-
-
-def inputs_by_name(
-    signature: type[Signature], args: tuple[Any, ...], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the inputs that a module with ``signature`` was called with, by name."""
-    return {**_positional(signature, args), **given} if args else dict(given)
-
-
-def _positional(signature: type[Signature], args: tuple[Any, ...]) -> dict[str, Any]:
-    names = signature.input_fields
-    if len(args) == 1 and isinstance(args[0], Mapping) and any(name in args[0] for name in names):
-        return {name: args[0][name] for name in names if name in args[0]}
-    if len(args) > len(names):
-        raise UsageError(f"{len(args)} inputs were given; {signature!r} has {len(names)}")
-    return dict(zip(names, args, strict=False))
-
-
-def _inputs(predictor: Predict, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the inputs, checked and converted, in the signature's order."""
-    inputs: dict[str, Any] = {}
-    fields = predictor.signature.input_fields
-    for name, field in fields.items():
-        if name in given:
-            value = given[name]
-        elif field.has_default:
-            value = field.default
-        else:
-            raise _misfit(predictor, f"lacks the input {name!r}")
-        try:
-            inputs[name] = field.accept(value)
-        except ValueError as error:
-            raise InputError(f"{predictor!r}: the input {name!r} does not fit: {error}") from None
-    if len(given) > len(inputs) or not given.keys() <= inputs.keys():
-        unknown = next(name for name in given if name not in inputs)
-        raise _misfit(predictor, f"has no input {unknown!r}")
-    return inputs
-
-
-def _misfit(predictor: Predict, problem: str) -> UsageError:
-    expected = ", ".join(predictor.signature.input_fields) or "none"
-    return UsageError(f"{predictor!r} {problem}; its inputs are: {expected}")
 
 
 def _sent(flow: _Flow, response: LMResponse | None) -> LMRequest | Elsewhere | Prediction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,22 +13,35 @@ from pytest_lmprog.signatures import Field, Signature
 
 if TYPE_CHECKING:
     from pytest_lmprog.programs.module import Module
+    from pytest_lmprog.programs.nearest import Nearest
     from pytest_lmprog.programs.predict import Predict
 
-__all__ = ["STATE_FORMAT", "dump_state", "load_state", "read_state", "restored", "save_state"]
+__all__ = [
+    "STATE_FORMAT",
+    "Functions",
+    "dump_state",
+    "load_state",
+    "nearest_state",
+    "read_state",
+    "restored",
+    "save_state",
+]
 
 STATE_FORMAT = 1
 """Number of the form of the data. A reader refuses others."""
 
 _M = TypeVar("_M", bound="Module")
-_Fitted = tuple[type[Signature], tuple[Example, ...], bool]
+_Fitted = tuple[type[Signature], tuple[Example, ...], bool, "Nearest | None"]
+Functions = Iterable[Any]
+"""Functions that a state names: nothing is imported by the name that stands in a file."""
 
 
 def dump_state(program: Module) -> dict[str, Any]:
     """Return ``{"format": 1, "predictors": {path: {"instructions", "fields", "demos"}}}``.
 
     ``fields`` has name, role and type text of each field, desc and prefix where it has them; ``demos``
-    are plain data; ``"frozen": True`` is there where the predictor is frozen. Raises SnapshotError for a
+    are plain data; ``"frozen": True`` is there where the predictor is frozen, ``"nearest"`` (k, vectorizer,
+    keys) where it shows the nearest of its demos. Raises SnapshotError for a
     demo that has no plain form, naming it."""
     predictors = {path: _dumped(path, p) for path, p in program.named_predictors()}
     return {"format": STATE_FORMAT, "predictors": predictors}
@@ -44,7 +57,16 @@ def _dumped(path: str, predictor: Predict) -> dict[str, Any]:
             for n, demo in enumerate(predictor.demos, 1)
         ],
         **({"frozen": True} if predictor.is_frozen else {}),
+        **({} if predictor.nearest is None else {"nearest": nearest_state(predictor.nearest)}),
     }
+
+
+def nearest_state(nearest: Nearest) -> dict[str, Any]:
+    """Return how a predictor chooses among its demos, as plain data."""
+    from pytest_lmprog.programs.vectorizers import vectorizer_spec
+
+    vectorizer = vectorizer_spec(nearest.bank.vectorizer)
+    return {"k": nearest.k, "vectorizer": vectorizer, "keys": list(nearest.keys)}
 
 
 def _field_state(field: Field) -> dict[str, Any]:
@@ -66,38 +88,57 @@ def _plain_demo(
     return plain
 
 
-def load_state(program: Module, state: Mapping[str, Any], *, source: str | None = None) -> None:
-    """Take ``state`` over into ``program``, in place. ``source`` is the file named in errors.
+def load_state(
+    program: Module, state: Mapping[str, Any], *, source: str | None = None, functions: Functions = ()
+) -> None:
+    """Take ``state`` over into ``program``, in place. ``source`` is the file named in errors, ``functions``
+    are those that the state names.
 
     Raises SnapshotError naming predictor and field where it does not fit; then nothing is changed."""
-    fitted = _fit(program, state, source)
+    fitted = _fit(program, state, source, functions)
     for path, predictor in program.named_predictors():
         _take_over(predictor, fitted[path])
+    _mark(program, fitted)
 
 
-def restored(program: _M, state: Mapping[str, Any], *, source: str | None = None) -> _M:
-    """Return a copy of ``program`` with ``state``; errors as for ``load_state``."""
-    fitted = _fit(program, state, source)
+def restored(
+    program: _M, state: Mapping[str, Any], *, source: str | None = None, functions: Functions = ()
+) -> _M:
+    """Return a copy of ``program`` with ``state``; parameters and errors as for ``load_state``."""
+    fitted = _fit(program, state, source, functions)
 
     def edit(path: str, predictor: Predict) -> Predict:
         _take_over(predictor, fitted[path])
         return predictor
 
-    return program.with_predictors(edit)
+    new = program.with_predictors(edit)
+    _mark(new, fitted)
+    return new
+
+
+def _mark(program: Module, fitted: Mapping[str, _Fitted]) -> None:
+    if any(nearest is not None for *_, nearest in fitted.values()):
+        from pytest_lmprog.programs.nearest import mark_root
+
+        mark_root(program)
 
 
 def _take_over(predictor: Predict, fitted: _Fitted) -> None:
-    predictor.signature, predictor.demos, frozen = fitted
+    predictor.signature, predictor.demos, frozen, nearest = fitted
+    if nearest is not None:
+        predictor.nearest = nearest
     if frozen != predictor.is_frozen:
         predictor.is_frozen = frozen
 
 
-def _fit(program: Module, state: Mapping[str, Any], source: str | None) -> dict[str, _Fitted]:
+def _fit(
+    program: Module, state: Mapping[str, Any], source: str | None, functions: Functions
+) -> dict[str, _Fitted]:
     try:
         saved = _predictors_of(state)
         predictors = dict(program.named_predictors())
         _check_names(predictors, saved)
-        return {path: _fitted(path, p, saved[path]) for path, p in predictors.items()}
+        return {path: _fitted(path, p, saved[path], functions) for path, p in predictors.items()}
     except SnapshotError as error:
         if source is None or error.path is not None:
             raise
@@ -131,7 +172,7 @@ def _check_names(predictors: Mapping[str, Any], saved: Mapping[str, Any]) -> Non
             )
 
 
-def _fitted(path: str, predictor: Predict, saved: Any) -> _Fitted:
+def _fitted(path: str, predictor: Predict, saved: Any, functions: Functions) -> _Fitted:
     where = f"predictor {path!r}"
     signature = predictor.signature
     instructions = saved.get("instructions") if isinstance(saved, Mapping) else None
@@ -142,7 +183,24 @@ def _fitted(path: str, predictor: Predict, saved: Any) -> _Fitted:
         new = new.with_instructions(instructions)
     demos = enumerate(_rows(where, saved, "demos"), 1)
     typed = tuple(_typed_demo(f"{where}, demo {n}", new, demo) for n, demo in demos)
-    return new, typed, bool(saved.get("frozen", predictor.is_frozen))
+    nearest = _nearest(where, saved["nearest"], len(typed), functions) if "nearest" in saved else None
+    return new, typed, bool(saved.get("frozen", predictor.is_frozen)), nearest
+
+
+def _nearest(where: str, saved: Any, demos: int, functions: Functions) -> Nearest:
+    from pytest_lmprog.programs.nearest import Bank, Nearest
+    from pytest_lmprog.programs.vectorizers import vectorizer_of
+
+    k, keys = (saved.get(name) for name in ("k", "keys")) if isinstance(saved, Mapping) else (None, None)
+    if type(k) is not int or k < 1 or not isinstance(keys, list | tuple):
+        raise SnapshotError(f"{where}: nearest must have a number k and a list of keys")
+    if len(keys) != demos or not all(isinstance(key, str) for key in keys):
+        raise SnapshotError(
+            f"{where}: nearest has {len(keys)} keys for {demos} demos: each demo has one, a text",
+            hint="where a demo is added or removed by hand, its key is too",
+        )
+    vectorizer = vectorizer_of(where, saved.get("vectorizer"), functions)
+    return Nearest(k, Bank(keys, vectorizer), tuple(range(len(keys))))
 
 
 def _rows(where: str, saved: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:

@@ -20,6 +20,7 @@ __all__ = [
     "Header",
     "MetricBaseline",
     "ModelInfo",
+    "NearestSnapshot",
     "PredictorSnapshot",
     "Snapshot",
     "SourceFiles",
@@ -122,12 +123,33 @@ class FieldSnapshot:
 
 
 @dataclass(frozen=True)
+class NearestSnapshot:
+    """That each call shows the ``k`` nearest of the demos, and by what.
+
+    ``vectorizer`` is ``lexical``, or a mapping with the ``model`` and its parameters, or with the name of a
+    ``function``. ``keys``: for each demo the text of its example's inputs, which a request is compared with.
+    """
+
+    k: int
+    vectorizer: Any
+    keys: tuple[str, ...]
+
+    @property
+    def by(self) -> str:
+        """What it is chosen by, in words."""
+        if isinstance(self.vectorizer, Mapping):
+            return str(self.vectorizer.get("model") or self.vectorizer.get("function"))
+        return f"{self.vectorizer} similarity"
+
+
+@dataclass(frozen=True)
 class PredictorSnapshot:
     """One predictor's prompt.
 
     ``instructions``, ``fields`` and ``demos`` (plain data, in prompt order) are authoritative; ``messages``
     is what they render to, with ``{name}`` in the place of each input. ``adapter`` is set where it is not
-    the header's. ``frozen``: teleprompters leave it as it is.
+    the header's. ``frozen``: teleprompters leave it as it is. ``nearest``: each call shows some of the demos;
+    the messages then show the first of them, as an instance.
     """
 
     instructions: str
@@ -136,6 +158,12 @@ class PredictorSnapshot:
     messages: tuple[Mapping[str, Any], ...] = ()
     adapter: str | None = None
     frozen: bool = False
+    nearest: NearestSnapshot | None = None
+
+    @property
+    def shown_demos(self) -> tuple[Mapping[str, Any], ...]:
+        """The demos that the messages show."""
+        return self.demos if self.nearest is None else self.demos[: self.nearest.k]
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.lm.shortening import shortened
-from pytest_lmprog.snapshots.artifact import EnsembleInfo, FieldSnapshot, PredictorSnapshot
+from pytest_lmprog.snapshots.artifact import EnsembleInfo, FieldSnapshot, NearestSnapshot, PredictorSnapshot
 
 if TYPE_CHECKING:
     from pytest_lmprog.adapters import Adapter
@@ -38,9 +38,14 @@ def capture(program: Module, adapter: Adapter) -> dict[str, PredictorSnapshot]:
             messages=_messages(predictor, adapter),
             adapter=_own_adapter(predictor, adapter),
             frozen=predictor.is_frozen,
+            nearest=_nearest(state[name].get("nearest")),
         )
         for name, predictor in program.named_predictors()
     }
+
+
+def _nearest(state: Mapping[str, Any] | None) -> NearestSnapshot | None:
+    return None if state is None else NearestSnapshot(state["k"], state["vectorizer"], tuple(state["keys"]))
 
 
 def ensemble_of(program: Module, written: Module) -> EnsembleInfo | None:
@@ -55,7 +60,7 @@ def ensemble_of(program: Module, written: Module) -> EnsembleInfo | None:
 
 
 def _messages(predictor: Predict, adapter: Adapter) -> tuple[dict[str, object], ...]:
-    prompt = (predictor.adapter or adapter).prompt(predictor.signature, predictor.demos)
+    prompt = (predictor.adapter or adapter).prompt(predictor.signature, predictor.shown_demos)
     return tuple(_shown(message) for message in prompt.template())
 
 

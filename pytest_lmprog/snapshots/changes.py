@@ -58,7 +58,8 @@ class PredictorDiff:
     """How one predictor's prompt differs. ``instructions`` is empty where they are the same.
 
     ``demo_counts`` and ``tokens`` (estimated, before inputs) are old and new; ``rendering`` says that the
-    same prompt is rendered otherwise; ``adapter`` and ``frozen`` are set where they differ."""
+    same prompt is rendered otherwise; ``adapter``, ``frozen`` and ``nearest`` (how demos are chosen, in
+    words) are set where they differ."""
 
     name: str
     kind: Existence
@@ -71,6 +72,7 @@ class PredictorDiff:
     demo_counts: tuple[int, int] = (0, 0)
     adapter: ValueChange | None = None
     frozen: ValueChange | None = None
+    nearest: ValueChange | None = None
 
     def count(self, kind: Existence) -> int:
         """The number of demos that were added, removed or changed."""

@@ -139,12 +139,23 @@ def _predictor(name: str, before: PredictorSnapshot | None, after: PredictorSnap
         demo_counts=(len(old.demos), len(new.demos)),
         adapter=ValueChange("adapter", old.adapter, new.adapter) if old.adapter != new.adapter else None,
         frozen=ValueChange("frozen", old.frozen, new.frozen) if old.frozen != new.frozen else None,
+        nearest=_chosen(old, new),
     )
 
 
 def _authoritative(predictor: PredictorSnapshot) -> tuple[Any, ...]:
     """Return what is authoritative in a predictor: all but the rendered messages."""
-    return predictor.instructions, predictor.fields, predictor.demos, predictor.adapter
+    return predictor.instructions, predictor.fields, predictor.demos, predictor.adapter, predictor.nearest
+
+
+def _chosen(old: PredictorSnapshot, new: PredictorSnapshot) -> ValueChange | None:
+    """Return how demos are chosen, where that differs in more than the demos themselves do."""
+    said = [None if p.nearest is None else f"the {p.nearest.k} nearest by {p.nearest.by}" for p in (old, new)]
+    if said[0] == said[1]:
+        if old.demos != new.demos or old.nearest == new.nearest:
+            return None
+        said[1] = f"{said[1]}, compared with other texts"
+    return ValueChange("demos shown", *said)
 
 
 def _fields(old: Sequence[FieldSnapshot], new: Sequence[FieldSnapshot]) -> list[ValueChange]:

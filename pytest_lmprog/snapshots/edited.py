@@ -38,10 +38,10 @@ def looks_edited(predictor: PredictorSnapshot) -> bool:
     if not contents:
         return False
     shown = sum(message.get("role") == "assistant" for message in predictor.messages)
-    if shown != len(predictor.demos) or not _holds(contents, predictor.instructions):
+    if shown != len(predictor.shown_demos) or not _holds(contents, predictor.instructions):
         return True
     names = {field.name for field in predictor.fields}
-    return not all(_holds(contents, text) for demo in predictor.demos for text in _texts(demo, names))
+    return not all(_holds(contents, text) for demo in predictor.shown_demos for text in _texts(demo, names))
 
 
 def _texts(demo: Mapping[str, Any], names: set[str]) -> list[str]:

@@ -57,7 +57,9 @@ def prompt_digest(predictor: PredictorSnapshot) -> str:
     """Return the digest of a predictor's prompt, rendered messages and all."""
     fields = [[f.name, f.role, f.type, f.desc, f.prefix] for f in predictor.fields]
     demos, messages = list(predictor.demos), list(predictor.messages)
-    return short([predictor.instructions, fields, demos, messages, predictor.adapter])
+    nearest = predictor.nearest
+    chosen = [] if nearest is None else [[nearest.k, nearest.vectorizer, list(nearest.keys)]]
+    return short([predictor.instructions, fields, demos, messages, predictor.adapter, *chosen])
 
 
 def source_path(folder: Path, relative: str) -> Path:

@@ -19,6 +19,7 @@ from pytest_lmprog.snapshots.artifact import (
     Header,
     MetricBaseline,
     ModelInfo,
+    NearestSnapshot,
     PredictorSnapshot,
     Snapshot,
     SourceFiles,
@@ -234,7 +235,7 @@ def _data_source(entry: Entry) -> DataSource:
 
 def _predictor(entry: Entry) -> PredictorSnapshot:
     parts = entry.record(
-        required=("instructions", "fields"), optional=("adapter", "frozen", "demos", "messages")
+        required=("instructions", "fields"), optional=("adapter", "frozen", "nearest", "demos", "messages")
     )
     demos = parts.get("demos")
     messages = parts.get("messages")
@@ -245,7 +246,17 @@ def _predictor(entry: Entry) -> PredictorSnapshot:
         messages=() if messages is None else tuple(_message(e) for e in messages.items()),
         adapter=_text(parts.get("adapter")),
         frozen="frozen" in parts and parts["frozen"].boolean(),
+        nearest=_nearest(parts.get("nearest")),
     )
+
+
+def _nearest(entry: Entry | None) -> NearestSnapshot | None:
+    if entry is None:
+        return None
+    parts = entry.record(required=("k", "vectorizer", "keys"))
+    by = parts["vectorizer"]
+    vectorizer = by.plain_mapping() if by.is_mapping else by.text()
+    return NearestSnapshot(parts["k"].integer(minimum=1), vectorizer, _listed(parts["keys"]))
 
 
 def _fields(entry: Entry) -> tuple[FieldSnapshot, ...]:

@@ -31,8 +31,8 @@ def load(path: str | Path, program: _M, *, functions: Iterable[Callable[..., Any
     ----------
     path: the snapshot (``tests/__lm_snapshots__/test_support/TestTriage.yaml``).
     program: the program as written (``Triage()``).
-    functions: those that the snapshot names (an ensemble's ``reduce_fn``): nothing is imported by the name
-        that stands in a file.
+    functions: those that the snapshot names (an ensemble's ``reduce_fn``, what chooses demos; an Embedder
+        too, where it has an address of its own): nothing is imported by the name that stands in a file.
     """
     from pytest_lmprog.snapshots.store import read
 
@@ -63,7 +63,8 @@ def restore(
     if snapshot.header.ensemble is not None:
         program = _ensembled(program, snapshot.header.ensemble, path, functions)
     predictors = {name: _state(predictor) for name, predictor in snapshot.predictors.items()}
-    return restored(program, {"format": STATE_FORMAT, "predictors": predictors}, source=path)
+    state = {"format": STATE_FORMAT, "predictors": predictors}
+    return restored(program, state, source=path, functions=functions)
 
 
 def _ensembled(
@@ -99,7 +100,12 @@ def _state(predictor: PredictorSnapshot) -> dict[str, Any]:
     ]
     demos = [dict(demo) for demo in predictor.demos]
     frozen = {"frozen": True} if predictor.frozen else {}
-    return {"instructions": predictor.instructions, "fields": fields, "demos": demos, **frozen}
+    state = {"instructions": predictor.instructions, "fields": fields, "demos": demos, **frozen}
+    nearest = predictor.nearest
+    if nearest is None:
+        return state
+    chosen = {"k": nearest.k, "vectorizer": nearest.vectorizer, "keys": list(nearest.keys)}
+    return {**state, "nearest": chosen}
 
 
 def _check_prompt_format(snapshot: Snapshot, path: str | None) -> None:

@@ -18,6 +18,7 @@ from pytest_lmprog.snapshots.artifact import (
     Header,
     MetricBaseline,
     ModelInfo,
+    NearestSnapshot,
     PredictorSnapshot,
     Snapshot,
     SourceFiles,
@@ -130,7 +131,14 @@ def _normal_predictor(name: str, predictor: PredictorSnapshot) -> PredictorSnaps
         instructions=_text(predictor.instructions, f"{name}: instructions"),
         demos=tuple(_plain(list(predictor.demos), f"{name}: demos")),
         messages=tuple(_plain(list(predictor.messages), f"{name}: messages")),
+        nearest=None if predictor.nearest is None else _normal_nearest(name, predictor.nearest),
     )
+
+
+def _normal_nearest(name: str, nearest: NearestSnapshot) -> NearestSnapshot:
+    where = f"{name}: nearest"
+    keys = tuple(_plain(list(nearest.keys), where))
+    return NearestSnapshot(nearest.k, _plain(nearest.vectorizer, where), keys)
 
 
 def _normal_calibration(calibration: CalibrationSnapshot | None) -> CalibrationSnapshot | None:
@@ -247,11 +255,16 @@ def _predictor(predictor: PredictorSnapshot) -> dict[str, Any]:
     return {
         **_given("adapter", predictor.adapter),
         **({"frozen": True} if predictor.frozen else {}),
+        **({} if predictor.nearest is None else {"nearest": _nearest(predictor.nearest)}),
         "instructions": predictor.instructions,
         "fields": [_field(f) for f in predictor.fields],
         **_given("demos", list(predictor.demos)),
         **_given("messages", list(predictor.messages)),
     }
+
+
+def _nearest(nearest: NearestSnapshot) -> dict[str, Any]:
+    return {"k": nearest.k, "vectorizer": nearest.vectorizer, "keys": list(nearest.keys)}
 
 
 def _field(field: FieldSnapshot) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pytest_lmprog.teleprompt.ensemble import Ensemble
 from pytest_lmprog.teleprompt.finetune import BootstrapFinetune
 from pytest_lmprog.teleprompt.gepa import GEPA
 from pytest_lmprog.teleprompt.infer_rules import InferRules
+from pytest_lmprog.teleprompt.knn_few_shot import KNNFewShot
 from pytest_lmprog.teleprompt.labeled import LabeledFewShot
 from pytest_lmprog.teleprompt.mipro import MIPROv2
 from pytest_lmprog.teleprompt.optuna_search import BootstrapFewShotWithOptuna
@@ -40,6 +41,7 @@ __all__ = [
     "CompileTask",
     "Ensemble",
     "InferRules",
+    "KNNFewShot",
     "LabeledFewShot",
     "MIPROv2",
     "ProgressEvent",

@@ -18,7 +18,7 @@ from pytest_lmprog.teleprompt.seeds import seeded
 from pytest_lmprog.teleprompt.study import Study
 from pytest_lmprog.teleprompt.teacher import teacher_program
 
-__all__ = ["Bootstrap", "Bootstrapped", "bootstrap"]
+__all__ = ["Bootstrap", "Bootstrapped", "Demonstration", "bootstrap"]
 
 HOPELESS = 10
 """Examples after which a teacher that has met nothing but errors is given up (DSPy's ``max_errors``)."""
@@ -46,18 +46,19 @@ class Bootstrap:
     rank: Rank = (0,)
 
 
+Demonstration = Mapping[str, Example]
+"""What a successful run shows: a demo by predictor name."""
+
+
 @dataclass(frozen=True)
 class Bootstrapped:
     """What a bootstrap came to. ``whole`` is False where the budget ended it; ``notes`` say what fell
-    short."""
+    short; ``kept`` is what each success shows, by the place of its example."""
 
     program: Module
     whole: bool = True
     notes: tuple[str, ...] = ()
-
-
-Demonstration = Mapping[str, Example]
-"""What a successful run shows: a demo by predictor name."""
+    kept: Mapping[int, Demonstration] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,7 +111,7 @@ def bootstrap(study: Study, spec: Bootstrap) -> Plan[Bootstrapped]:
     except BudgetExceededError:
         whole = False
     study.desk.expect(walk.attempts - len(spec.trainset) * spec.rounds * bool(spec.wanted))
-    return Bootstrapped(_taught(study, spec, walk.kept), whole, _notes(walk))
+    return Bootstrapped(_taught(study, spec, walk.kept), whole, _notes(walk), walk.kept)
 
 
 def _walked(study: Study, spec: Bootstrap, teacher: Module, walk: _Walk) -> Plan[None]:

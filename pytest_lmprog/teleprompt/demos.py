@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.programs import Example, Module, Predict, PredictorCall, Trace
 from pytest_lmprog.programs.example import own_copy
+from pytest_lmprog.programs.nearest import inputs_text
 from pytest_lmprog.programs.retry import demo_fields
 from pytest_lmprog.signatures import Signature
 from pytest_lmprog.teleprompt.seeds import seeded
@@ -136,13 +138,18 @@ def _call_demo(call: PredictorCall, origin: Example, signature: type[Signature])
 def without_example(program: Module, example: Example) -> Module:
     """Return ``program`` without the demos that come from ``example`` or hold its inputs (the program
     itself where there is none): whoever is examined must not have the answer on the desk."""
-    if not any(comes_from(demo, example) for p in program.predictors() for demo in p.demos):
+    predictors = program.predictors()
+    choosing = any(predictor.nearest is not None for predictor in predictors)
+    text = inputs_text(example.inputs()) if choosing and example.input_names else None
+
+    def own(predictor: Predict, number: int, demo: Mapping[str, Any]) -> bool:
+        # The demo of a predictor within the program may not have the program's inputs: its key has.
+        key = None if predictor.nearest is None else predictor.nearest.key_of(number)
+        return comes_from(demo, example) or (key is not None and key == text)
+
+    if not any(own(p, number, demo) for p in predictors for number, demo in enumerate(p.demos)):
         return program
-
-    def edit(_: str, predictor: Predict) -> Predict:
-        return predictor.with_demos(demo for demo in predictor.demos if not comes_from(demo, example))
-
-    return program.with_predictors(edit)
+    return program.with_predictors(lambda _, p: p.without_demos(partial(own, p)))
 
 
 def comes_from(demo: Mapping[str, Any], example: Example) -> bool:

@@ -116,7 +116,7 @@ class Study:
         return [text for _, p in program.named_predictors() for text in self._texts(p)]
 
     def _texts(self, predictor: Predict) -> list[str]:
-        prompt = self.adapter(predictor).prompt(predictor.signature, predictor.demos)
+        prompt = self.adapter(predictor).prompt(predictor.signature, predictor.shown_demos)
         return [str(message["content"]) for message in prompt.template()]
 
     def adapter(self, predictor: Predict) -> Adapter:

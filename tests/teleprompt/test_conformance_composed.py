@@ -7,6 +7,7 @@ from pytest_lmprog.teleprompt import (
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
     Ensemble,
+    KNNFewShot,
     LabeledFewShot,
     TeleprompterBase,
 )
@@ -40,3 +41,22 @@ class TestEnsemble(TeleprompterConformance):
     def make(self) -> TeleprompterBase:
         search = BootstrapFewShotWithRandomSearch(metric=exact, max_labeled_demos=4, num_candidate_programs=1)
         return Ensemble(of=search, size=3)
+
+
+class TestKNNFewShot(TeleprompterConformance):
+    def make(self) -> TeleprompterBase:
+        return KNNFewShot(3, metric=exact)
+
+
+class TestKNNFewShotOfLabeledRows(TeleprompterConformance):
+    asks = False
+
+    def make(self) -> TeleprompterBase:
+        return KNNFewShot(3, metric=exact, max_bootstrapped_demos=0)
+
+
+class TestSearchAfterKNNFewShot(TeleprompterConformance):
+    ranks = True
+
+    def make(self) -> TeleprompterBase:
+        return BetterTogether(exact, knn=KNNFewShot(2), strategy="knn")

@@ -23,11 +23,13 @@ def redacted(snapshot: Snapshot, clean: Callable[[str], str]) -> Snapshot:
 
 
 def _predictor(predictor: PredictorSnapshot, clean: Callable[[str], str]) -> PredictorSnapshot:
+    nearest = predictor.nearest
     return replace(
         predictor,
         instructions=clean(predictor.instructions),
         demos=tuple(_data(demo, clean) for demo in predictor.demos),
         messages=tuple(_data(message, clean) for message in predictor.messages),
+        nearest=nearest and replace(nearest, keys=tuple(map(clean, nearest.keys))),
     )
 
 

@@ -178,6 +178,9 @@ def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool, level: int)
     facts = [f"<li>field {text(change.name)}: {_change(change)}</li>" for change in diff.fields]
     facts += [f"<li>adapter: {_change(diff.adapter)}</li>"] if diff.adapter and diff.kind == "changed" else []
     facts += [f"<li>frozen: {_change(diff.frozen)}</li>"] if diff.frozen and diff.kind == "changed" else []
+    facts += (
+        [f"<li>demos shown: {_change(diff.nearest)}</li>"] if diff.nearest and diff.kind == "changed" else []
+    )
     facts += [f"<li>{_arrows(demo_counts_text(diff))}</li>"] if any(diff.demo_counts) else []
     if facts:
         yield f'<ul class="lmd-facts">{"".join(facts)}</ul>'

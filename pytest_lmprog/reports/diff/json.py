@@ -12,7 +12,7 @@
     settings       what differs in the header: [{name, old, new}]
     compiled_from  what differs in program, data and metrics, in words
     predictors     those that differ: {name, kind, instructions: {old, new, words: [[kind, text]]} or null,
-                   fields: [{name, old, new}], adapter, frozen, demos: {old, new, reordered, changes:
+                   fields: [{name, old, new}], adapter, frozen, nearest, demos: {old, new, reordered, changes:
                    [{kind, position, demo, fields: [{name, old, new, words}]}]}, rendering,
                    tokens: {old, new}, calls: {old: {calls, prompt_tokens, completion_tokens, cost}, new}}
     same_predictors  names of those that do not differ
@@ -121,6 +121,7 @@ def _predictor(diff: PredictorDiff, whole: SnapshotDiff) -> dict[str, Any]:
         "fields": [_value(change) for change in diff.fields],
         "adapter": _value(diff.adapter) if diff.adapter else None,
         "frozen": _value(diff.frozen) if diff.frozen else None,
+        "nearest": _value(diff.nearest) if diff.nearest else None,
         "demos": {
             **_sides(*diff.demo_counts),
             "reordered": diff.demos_reordered,

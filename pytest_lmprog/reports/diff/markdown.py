@@ -171,6 +171,8 @@ def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool) -> Iterator
         facts.append(f"- adapter: {_change(diff.adapter)}")
     if diff.frozen and diff.kind == "changed":
         facts.append(f"- frozen: {_change(diff.frozen)}")
+    if diff.nearest and diff.kind == "changed":
+        facts.append(f"- demos shown: {_change(diff.nearest)}")
     if diff.rendering:
         facts.append("- the same prompt, rendered otherwise")
     facts.append(f"- prompt tokens: {_arrows(tokens_text(diff.tokens))}")

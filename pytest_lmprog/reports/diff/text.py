@@ -115,6 +115,8 @@ def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool) -> Iterator
         yield _changed("adapter: ", diff.adapter, _STEP)
     if diff.frozen and diff.kind == "changed":
         yield _changed("frozen: ", diff.frozen, _STEP)
+    if diff.nearest and diff.kind == "changed":
+        yield _changed("demos shown: ", diff.nearest, _STEP)
     if diff.demos or diff.demos_reordered:
         yield line(demo_counts_text(diff), indent=_STEP)
     for demo in diff.demos:
