@@ -41,7 +41,7 @@ class InstructionAfterAttempts(Signature):
     that each came to, from the worst to the best, write new ones that score higher than all of them. Be
     inventive."""
 
-    attempted_instructions: list[str] = InputField(desc="what was tried; a higher score is better")
+    attempted_instructions: str = InputField(desc="what was tried; a higher score is better")
     proposed_instruction: str = OutputField(desc="the new instructions, complete")
     proposed_prefix_for_output_field: str = OutputField(
         desc="a few words that label the last field of the model's answer and set it going"
@@ -74,7 +74,7 @@ class Proposer:
     def next(self, attempts: Sequence[tuple[Wording, float]], rollout: int) -> Job:
         """Return the job that is shown ``attempts`` with their scores, from the worst to the best."""
         shown = [_attempt(number, *attempt) for number, attempt in enumerate(attempts, 1)]
-        return self._job(InstructionAfterAttempts, {"attempted_instructions": shown}, rollout)
+        return self._job(InstructionAfterAttempts, {"attempted_instructions": "\n\n".join(shown)}, rollout)
 
     def _job(self, signature: type[Signature], inputs: Mapping[str, Any], rollout: int) -> Job:
         return self.study.ask_job(

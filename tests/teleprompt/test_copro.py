@@ -112,11 +112,9 @@ class TestOnePredictor:
         for one in later:
             assert one.temperature == 1.4
             assert one.inputs == {
-                "attempted_instructions": [
-                    "Instruction 1: one\nScore 1: 0.00",
-                    "Instruction 2: weak\nScore 2: 25.00",
-                    "Instruction 3: good\nScore 3: 50.00",
-                ]
+                "attempted_instructions": "Instruction 1: one\nScore 1: 0.00\n\n"
+                "Instruction 2: weak\nScore 2: 25.00\n\n"
+                "Instruction 3: good\nScore 3: 50.00"
             }
             assert one.outputs == ("proposed_instruction", "proposed_prefix_for_output_field")
 
@@ -163,7 +161,7 @@ class TestTwoPredictors:
     def propose(self, asked: Asked) -> Any:
         if "basic_instruction" in asked.inputs:
             text: Any = {"one": "first", "two": "second"}[asked.inputs["basic_instruction"]]
-        elif "Instruction 1: one" in asked.inputs["attempted_instructions"][0]:
+        elif "Instruction 1: one" in asked.inputs["attempted_instructions"]:
             text = {2: "last", 3: "first"}[asked.rollout]
         else:
             text = {2: None, 3: "second"}[asked.rollout]
@@ -191,10 +189,10 @@ class TestTwoPredictors:
 
     def test_each_is_shown_its_own_attempts(self):
         _, lm = self.compiled()
-        attempts = {tuple(a.inputs["attempted_instructions"]) for a in asked_of(lm) if a.rollout >= 2}
+        attempts = {a.inputs["attempted_instructions"] for a in asked_of(lm) if a.rollout >= 2}
         assert attempts == {
-            ("Instruction 1: one\nScore 1: 25.00", "Instruction 2: first\nScore 2: 50.00"),
-            ("Instruction 1: two\nScore 1: 50.00", "Instruction 2: second\nScore 2: 75.00"),
+            "Instruction 1: one\nScore 1: 25.00\n\nInstruction 2: first\nScore 2: 50.00",
+            "Instruction 1: two\nScore 1: 50.00\n\nInstruction 2: second\nScore 2: 75.00",
         }
 
     def test_the_bound_by_hand(self):
@@ -223,17 +221,16 @@ class TestAttempts:
         )
         climbed(COPRO(metric=exact, breadth=2, depth=3), lm)
         shown_last = asked_of(lm)[-1].inputs["attempted_instructions"]
-        assert shown_last == ["Instruction 1: good\nScore 1: 50.00", "Instruction 2: best\nScore 2: 75.00"]
+        assert shown_last == "Instruction 1: good\nScore 1: 50.00\n\nInstruction 2: best\nScore 2: 75.00"
 
     def test_prefixes_are_proposed_shown_and_set(self):
         lm = WorldLM(knows(good="01"), propose=says('"good"', "-", "x", "x", prefix=' "So it\nis:" '))
         result = climbed(COPRO(metric=exact, breadth=2, depth=2), lm)
         assert instructions_of(result.program) == {"answer": "good"}
         assert result.program.answer.signature.output_fields["answer"].prefix == "So it is:"
-        assert asked_of(lm)[-1].inputs["attempted_instructions"] == [
-            "Instruction 1: one\nScore 1: 0.00",
-            "Instruction 2: good\nPrefix 2: So it is:\nScore 2: 50.00",
-        ]
+        assert asked_of(lm)[-1].inputs["attempted_instructions"] == (
+            "Instruction 1: one\nScore 1: 0.00\n\nInstruction 2: good\nPrefix 2: So it is:\nScore 2: 50.00"
+        )
 
     def test_another_prefix_makes_another_program(self):
         def propose(asked: Asked) -> Any:

@@ -60,7 +60,7 @@ def reference(
                 f"Instruction {i}: {word}\nScore {i}: {100 * pool[word]:.2f}"
                 for i, word in enumerate(reversed(ranked), 1)
             ]
-            shown = attempts if turn else next(iter(pool))
+            shown = "\n\n".join(attempts) if turn else next(iter(pool))
             numbers = range(turn * breadth, (turn + 1) * breadth - (turn == 0))
             found = [chance.proposal(shown, number) for number in numbers]
             pool.update({word: 0.0 for word in found if word and word not in pool})
