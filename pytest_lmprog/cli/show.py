@@ -82,6 +82,8 @@ def _shown(name: str, predictor: PredictorSnapshot, adapter: str) -> Iterator[Li
         demos = f"the {min(nearest.k, count)} nearest of {demos}"
     about = f"{predictor.adapter or adapter}, {demos}, about {prompt_tokens(predictor):,} tokens"
     about += ", frozen" if predictor.frozen else ""
+    if predictor.finetuned is not None:
+        about += f", on {predictor.finetuned.model}"
     yield line()
     yield line(f"=== {name} ({about}) ===", "heading")
     if nearest is not None:

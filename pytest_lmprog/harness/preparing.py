@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.types import LanguageModel
-from pytest_lmprog.programs import Module
+from pytest_lmprog.programs import Module, context
 from pytest_lmprog.programs.making import instantiate
 from pytest_lmprog.snapshots.artifact import Fingerprint, Snapshot
 
@@ -81,7 +81,8 @@ def as_tested(session: Session, prepared: Prepared, snapshot: Snapshot) -> Prepa
         return prepared
     stale = () if updating else tuple(describe(changes))
     shown, teleprompter = session.shown(prepared.unit.snapshot), teleprompter_of(session, prepared.unit)
-    program = restored(snapshot, prepared.written, shown, teleprompter)
+    with context(lm=prepared.lm):  # a model that was finetuned is reached as the unit's is
+        program = restored(snapshot, prepared.written, shown, teleprompter)
     notes = (*prepared.notes, *unchecked, *(() if updating else _edits(snapshot, program)))
     most = most_calls(prepared, program)
     return replace(prepared, program=program, stale=stale, notes=notes, max_calls=most)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_lmprog.errors import SnapshotError
+from pytest_lmprog.lm.finetuning.origin import Origin, origin_of
+from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs.example import Example
 from pytest_lmprog.programs.retry import demo_fields
 from pytest_lmprog.signatures import Field, Signature
@@ -30,8 +33,9 @@ __all__ = [
 STATE_FORMAT = 1
 """Number of the form of the data. A reader refuses others."""
 
+_LM_FIELDS = {"model", *(f.name for f in fields(Origin))}
 _M = TypeVar("_M", bound="Module")
-_Fitted = tuple[type[Signature], tuple[Example, ...], bool, "Nearest | None"]
+_Fitted = tuple[type[Signature], tuple[Example, ...], bool, "Nearest | None", Mapping[str, Any] | None]
 Functions = Iterable[Any]
 """Functions that a state names: nothing is imported by the name that stands in a file."""
 
@@ -41,7 +45,8 @@ def dump_state(program: Module) -> dict[str, Any]:
 
     ``fields`` has name, role and type text of each field, desc and prefix where it has them; ``demos``
     are plain data; ``"frozen": True`` is there where the predictor is frozen, ``"nearest"`` (k, vectorizer,
-    keys) where it shows the nearest of its demos. Raises SnapshotError for a
+    keys) where it shows the nearest of its demos, ``"lm"`` where it has a model that was finetuned (its name
+    and origin). Raises SnapshotError for a
     demo that has no plain form, naming it."""
     predictors = {path: _dumped(path, p) for path, p in program.named_predictors()}
     return {"format": STATE_FORMAT, "predictors": predictors}
@@ -58,6 +63,7 @@ def _dumped(path: str, predictor: Predict) -> dict[str, Any]:
         ],
         **({"frozen": True} if predictor.is_frozen else {}),
         **({} if predictor.nearest is None else {"nearest": nearest_state(predictor.nearest)}),
+        **_lm_state(predictor.lm),
     }
 
 
@@ -67,6 +73,14 @@ def nearest_state(nearest: Nearest) -> dict[str, Any]:
 
     vectorizer = vectorizer_spec(nearest.bank.vectorizer)
     return {"k": nearest.k, "vectorizer": vectorizer, "keys": list(nearest.keys)}
+
+
+def _lm_state(lm: LanguageModel | None) -> dict[str, Any]:
+    """Return the part of a model that was finetuned; any other is configuration, and not saved."""
+    origin = origin_of(lm)
+    if lm is None or origin is None:
+        return {}
+    return {"lm": {"model": lm.model, **{f.name: getattr(origin, f.name) for f in fields(origin)}}}
 
 
 def _field_state(field: Field) -> dict[str, Any]:
@@ -124,11 +138,16 @@ def _mark(program: Module, fitted: Mapping[str, _Fitted]) -> None:
 
 
 def _take_over(predictor: Predict, fitted: _Fitted) -> None:
-    predictor.signature, predictor.demos, frozen, nearest = fitted
+    predictor.signature, predictor.demos, frozen, nearest, trained = fitted
     if nearest is not None:
         predictor.nearest = nearest
     if frozen != predictor.is_frozen:
         predictor.is_frozen = frozen
+    if trained is not None:
+        from pytest_lmprog.lm.finetuning.model import restored_lm
+        from pytest_lmprog.programs.context import current
+
+        predictor.lm = restored_lm(trained, predictor.lm or current().lm)
 
 
 def _fit(
@@ -184,7 +203,7 @@ def _fitted(path: str, predictor: Predict, saved: Any, functions: Functions) -> 
     demos = enumerate(_rows(where, saved, "demos"), 1)
     typed = tuple(_typed_demo(f"{where}, demo {n}", new, demo) for n, demo in demos)
     nearest = _nearest(where, saved["nearest"], len(typed), functions) if "nearest" in saved else None
-    return new, typed, bool(saved.get("frozen", predictor.is_frozen)), nearest
+    return new, typed, bool(saved.get("frozen", predictor.is_frozen)), nearest, _trained(where, saved)
 
 
 def _nearest(where: str, saved: Any, demos: int, functions: Functions) -> Nearest:
@@ -201,6 +220,15 @@ def _nearest(where: str, saved: Any, demos: int, functions: Functions) -> Neares
         )
     vectorizer = vectorizer_of(where, saved.get("vectorizer"), functions)
     return Nearest(k, Bank(keys, vectorizer), tuple(range(len(keys))))
+
+
+def _trained(where: str, saved: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    trained = saved.get("lm")
+    if trained is None:
+        return None
+    if not isinstance(trained, Mapping) or trained.keys() != _LM_FIELDS:
+        raise SnapshotError(f"{where}: lm must have {', '.join(sorted(_LM_FIELDS))}")
+    return trained
 
 
 def _rows(where: str, saved: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:

@@ -16,6 +16,7 @@ __all__ = [
     "DataSource",
     "EnsembleInfo",
     "FieldSnapshot",
+    "FinetunedModel",
     "Fingerprint",
     "Header",
     "MetricBaseline",
@@ -122,6 +123,18 @@ class FieldSnapshot:
     prefix: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FinetunedModel:
+    """The model that a predictor was trained to use: its name, and what it was trained from (see
+    ``lm.finetuning.origin.Origin``). Its weights are never committed."""
+
+    model: str
+    base: str
+    provider: str
+    data: str
+    examples: int
+
+
 @dataclass(frozen=True)
 class NearestSnapshot:
     """That each call shows the ``k`` nearest of the demos, and by what.
@@ -149,7 +162,8 @@ class PredictorSnapshot:
     ``instructions``, ``fields`` and ``demos`` (plain data, in prompt order) are authoritative; ``messages``
     is what they render to, with ``{name}`` in the place of each input. ``adapter`` is set where it is not
     the header's. ``frozen``: teleprompters leave it as it is. ``nearest``: each call shows some of the demos;
-    the messages then show the first of them, as an instance.
+    the messages then show the first of them, as an instance. ``finetuned``: the model that
+    was trained for it.
     """
 
     instructions: str
@@ -159,6 +173,7 @@ class PredictorSnapshot:
     adapter: str | None = None
     frozen: bool = False
     nearest: NearestSnapshot | None = None
+    finetuned: FinetunedModel | None = None
 
     @property
     def shown_demos(self) -> tuple[Mapping[str, Any], ...]:

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.lm.shortening import shortened
-from pytest_lmprog.snapshots.artifact import EnsembleInfo, FieldSnapshot, NearestSnapshot, PredictorSnapshot
+from pytest_lmprog.snapshots.artifact import (
+    EnsembleInfo,
+    FieldSnapshot,
+    FinetunedModel,
+    NearestSnapshot,
+    PredictorSnapshot,
+)
 
 if TYPE_CHECKING:
     from pytest_lmprog.adapters import Adapter
@@ -39,6 +45,7 @@ def capture(program: Module, adapter: Adapter) -> dict[str, PredictorSnapshot]:
             adapter=_own_adapter(predictor, adapter),
             frozen=predictor.is_frozen,
             nearest=_nearest(state[name].get("nearest")),
+            finetuned=FinetunedModel(**state[name]["lm"]) if "lm" in state[name] else None,
         )
         for name, predictor in program.named_predictors()
     }

@@ -65,13 +65,25 @@ def _sources(old: Snapshot, new: Snapshot) -> list[str]:
 
 
 def _headers(old: Snapshot | None, new: Snapshot | None) -> list[ValueChange]:
-    before = {**_header_values(old.header if old else None), **_calibration_values(old)}
-    after = {**_header_values(new.header if new else None), **_calibration_values(new)}
+    before = {**_header_values(old.header if old else None), **_models(old), **_calibration_values(old)}
+    after = {**_header_values(new.header if new else None), **_models(new), **_calibration_values(new)}
     return [
         ValueChange(name, before.get(name), after.get(name))
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     ]
+
+
+def _models(snapshot: Snapshot | None) -> dict[str, Any]:
+    """Return the models that were finetuned, by predictor."""
+    if snapshot is None:
+        return {}
+    trained = {name: p.finetuned for name, p in snapshot.predictors.items()}
+    return {
+        f"model of {name}": f"{model.model} (trained on {model.examples} chats, data {model.data})"
+        for name, model in trained.items()
+        if model is not None
+    }
 
 
 def _calibration_values(snapshot: Snapshot | None) -> dict[str, Any]:

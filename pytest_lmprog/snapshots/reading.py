@@ -15,6 +15,7 @@ from pytest_lmprog.snapshots.artifact import (
     DataSource,
     EnsembleInfo,
     FieldSnapshot,
+    FinetunedModel,
     Fingerprint,
     Header,
     MetricBaseline,
@@ -235,7 +236,8 @@ def _data_source(entry: Entry) -> DataSource:
 
 def _predictor(entry: Entry) -> PredictorSnapshot:
     parts = entry.record(
-        required=("instructions", "fields"), optional=("adapter", "frozen", "nearest", "demos", "messages")
+        required=("instructions", "fields"),
+        optional=("adapter", "frozen", "nearest", "finetuned", "demos", "messages"),
     )
     demos = parts.get("demos")
     messages = parts.get("messages")
@@ -247,6 +249,7 @@ def _predictor(entry: Entry) -> PredictorSnapshot:
         adapter=_text(parts.get("adapter")),
         frozen="frozen" in parts and parts["frozen"].boolean(),
         nearest=_nearest(parts.get("nearest")),
+        finetuned=_finetuned(parts.get("finetuned")),
     )
 
 
@@ -257,6 +260,14 @@ def _nearest(entry: Entry | None) -> NearestSnapshot | None:
     by = parts["vectorizer"]
     vectorizer = by.plain_mapping() if by.is_mapping else by.text()
     return NearestSnapshot(parts["k"].integer(minimum=1), vectorizer, _listed(parts["keys"]))
+
+
+def _finetuned(entry: Entry | None) -> FinetunedModel | None:
+    if entry is None:
+        return None
+    parts = entry.record(required=("model", "base", "provider", "data", "examples"))
+    texts = {name: parts[name].text() for name in ("model", "base", "provider", "data")}
+    return FinetunedModel(**texts, examples=parts["examples"].integer())
 
 
 def _fields(entry: Entry) -> tuple[FieldSnapshot, ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_lmprog.errors import SnapshotError, UsageError
+from pytest_lmprog.lm.finetuning.origin import origin_of
+from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs.module import Module
-from pytest_lmprog.snapshots.artifact import PredictorSnapshot, Snapshot
+from pytest_lmprog.snapshots.artifact import FinetunedModel, PredictorSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from pytest_lmprog.snapshots.artifact import EnsembleInfo
@@ -100,12 +103,17 @@ def _state(predictor: PredictorSnapshot) -> dict[str, Any]:
     ]
     demos = [dict(demo) for demo in predictor.demos]
     frozen = {"frozen": True} if predictor.frozen else {}
-    state = {"instructions": predictor.instructions, "fields": fields, "demos": demos, **frozen}
+    lm = {} if predictor.finetuned is None else {"lm": _plain(predictor.finetuned)}
+    state = {"instructions": predictor.instructions, "fields": fields, "demos": demos, **frozen, **lm}
     nearest = predictor.nearest
     if nearest is None:
         return state
     chosen = {"k": nearest.k, "vectorizer": nearest.vectorizer, "keys": list(nearest.keys)}
     return {**state, "nearest": chosen}
+
+
+def _plain(model: FinetunedModel) -> dict[str, Any]:
+    return {f.name: getattr(model, f.name) for f in dataclass_fields(model)}
 
 
 def _check_prompt_format(snapshot: Snapshot, path: str | None) -> None:
@@ -124,7 +132,7 @@ def _warn_of_another_model(snapshot: Snapshot, program: Module, path: str) -> No
     from pytest_lmprog.programs.context import current
 
     compiled_for = snapshot.header.model
-    own = {predictor.lm.model for predictor in program.predictors() if predictor.lm is not None}
+    own = {_untrained(predictor.lm) for predictor in program.predictors() if predictor.lm is not None}
     configured = current().lm
     models = own or ({configured.model} if configured is not None else set())
     if compiled_for is None or not models or models == {compiled_for.name}:
@@ -134,3 +142,9 @@ def _warn_of_another_model(snapshot: Snapshot, program: Module, path: str) -> No
         "configured: its instructions and demos may serve it less well",
         stacklevel=3,
     )
+
+
+def _untrained(lm: LanguageModel) -> str:
+    """Return the model's name; of one that was finetuned, that of its base, which a snapshot is for."""
+    origin = origin_of(lm)
+    return lm.model if origin is None else origin.base

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from pytest_lmprog.canonical import digest_bytes
@@ -15,6 +15,7 @@ from pytest_lmprog.snapshots.artifact import (
     CalibrationSnapshot,
     CaseBaseline,
     FieldSnapshot,
+    FinetunedModel,
     Header,
     MetricBaseline,
     ModelInfo,
@@ -256,6 +257,7 @@ def _predictor(predictor: PredictorSnapshot) -> dict[str, Any]:
         **_given("adapter", predictor.adapter),
         **({"frozen": True} if predictor.frozen else {}),
         **({} if predictor.nearest is None else {"nearest": _nearest(predictor.nearest)}),
+        **_given("finetuned", _finetuned(predictor.finetuned)),
         "instructions": predictor.instructions,
         "fields": [_field(f) for f in predictor.fields],
         **_given("demos", list(predictor.demos)),
@@ -265,6 +267,10 @@ def _predictor(predictor: PredictorSnapshot) -> dict[str, Any]:
 
 def _nearest(nearest: NearestSnapshot) -> dict[str, Any]:
     return {"k": nearest.k, "vectorizer": nearest.vectorizer, "keys": list(nearest.keys)}
+
+
+def _finetuned(model: FinetunedModel | None) -> dict[str, Any]:
+    return {} if model is None else {f.name: getattr(model, f.name) for f in fields(model)}
 
 
 def _field(field: FieldSnapshot) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from pytest_lmprog.errors import BudgetExceededError, CompileError
 from pytest_lmprog.evaluation.scores import CaseResult
-from pytest_lmprog.lm.finetuning import Chat, FinetuneJob, FinetuneProvider, TrainingData
+from pytest_lmprog.lm.finetuning.data import Chat, TrainingData
+from pytest_lmprog.lm.finetuning.provider import FinetuneJob, FinetuneProvider
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Predict, PredictorCall
 from pytest_lmprog.records import dataclass

@@ -27,6 +27,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.tuning import FineTuningAPI
+
 __all__ = [
     "Answer",
     "FakeServer",
@@ -263,6 +265,7 @@ class FakeServer:
         self.failures = failures if callable(failures) else _in_order(failures)
         self.models = models
         self.pace = pace
+        self.tuning = FineTuningAPI()
         self.streamed = 0
         self._log = None if log is None else Path(log)
         self._random = random.Random(seed)
@@ -420,7 +423,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        if self.path.rstrip("/").endswith("/models"):
+        found = self.server.fake.tuning.reply("GET", self.path, self.headers, b"")
+        if found is not None:
+            self._send(Reply(*found))
+        elif self.path.rstrip("/").endswith("/models"):
             data = [{"id": name, "object": "model"} for name in self.server.fake.models]
             self._send(Reply(200, {"object": "list", "data": data}))
         else:
@@ -428,6 +434,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        found = self.server.fake.tuning.reply("POST", self.path, self.headers, raw)
+        if found is not None:
+            self._send(Reply(*found))
+            return
         if not self.path.split("?")[0].rstrip("/").endswith("/chat/completions"):
             self._send(failing(404, f"no such path: {self.path}", "not_found"))
             return

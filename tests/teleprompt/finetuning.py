@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_lmprog.errors import UsageError
-from pytest_lmprog.lm.finetuning import FinetuneJob
 from pytest_lmprog.lm.finetuning.origin import Origin
+from pytest_lmprog.lm.finetuning.provider import FinetuneJob
 from pytest_lmprog.lm.types import LanguageModel
 
 

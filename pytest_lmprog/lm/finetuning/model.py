@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pytest_lmprog.lm.client import LM
 from pytest_lmprog.lm.finetuning.origin import Origin
 from pytest_lmprog.lm.types import LanguageModel
 
-__all__ = ["FinetunedLM"]
+__all__ = ["FinetunedLM", "restored_lm"]
 
 
 class FinetunedLM(LM):
@@ -39,3 +40,21 @@ class FinetunedLM(LM):
         new = super().copy(**changes)
         new._set(_origin=self._origin)
         return new
+
+
+def restored_lm(state: Mapping[str, Any], configured: LanguageModel | None) -> FinetunedLM:
+    """Return the model that a saved state names, reached as ``configured`` is where both have one provider.
+    Nothing is opened before it is asked: recorded answers need neither weights nor network."""
+    model = str(state["model"])
+    origin = Origin(**{name: value for name, value in state.items() if name != "model"})
+    if isinstance(configured, LM) and _provider(configured.model) == _provider(model):
+        return FinetunedLM.of(configured, model, origin)
+    fresh = FinetunedLM.of(None, model, origin)
+    if configured is None:
+        return fresh
+    params = configured.request(({"role": "user", "content": ""},)).params
+    return fresh.copy(temperature=params["temperature"]) if "temperature" in params else fresh
+
+
+def _provider(model: str) -> str:
+    return model.partition("/")[0] if "/" in model else "openai"
