@@ -36,7 +36,7 @@ class Evolution:
         examples = train if shared else train + val
         self.lab = Lab(settings, study, examples, range(start, start + len(val)))
         self.settings, self.study = settings, study
-        self.limit = settings.metric_calls(task)
+        self.budget, self.limit = settings.budget(task), settings.metric_calls(task)
         self.weights = checked_weights(val)
         self.names = [name for name, _ in learners(task.student)]
         self.population = Population()
@@ -106,7 +106,7 @@ class Evolution:
     def _next(self) -> _Iteration | None:
         """Return the next iteration, or None where the budget may not suffice for it."""
         counted = self.priced + sum(iteration.price for _, iteration in self.open)
-        if self.spent or counted >= self.limit:
+        if self.spent or counted >= self.budget:
             return None
         iteration = self._merging() or self._reflecting()
         reserved = sum(iteration.most for _, iteration in self.open)

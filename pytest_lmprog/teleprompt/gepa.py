@@ -49,10 +49,11 @@ class GEPA(TeleprompterBase):
     Parameters
     ----------
     metric: overrides the unit's metrics.
-    auto, max_full_evals, max_metric_calls: the budget, just one of them. ``max_metric_calls`` is the most
-        evaluations of an example. No iteration begins when as many are spent, counted as DSPy does (what was
-        had before too), or when it could exceed them. ``max_full_evals`` is that many times trainset and
-        valset; ``auto`` DSPy's formula.
+    auto, max_full_evals, max_metric_calls: the budget, just one of them, in evaluations of an example. No
+        iteration begins when as many are spent, counted as DSPy does (what was had before too), so the search
+        is as long as DSPy's. ``max_metric_calls`` is never exceeded: nor does one begin that could do so.
+        ``max_full_evals`` is that many times trainset and valset; ``auto`` DSPy's formula, and like there the
+        last iteration may go beyond it.
     reflection_minibatch_size: training examples of an iteration.
     candidate_selection_strategy: "pareto", or "current_best" (the best mean).
     reflection_lm: the LM that reflects, by default the student's.
@@ -153,7 +154,12 @@ class GEPA(TeleprompterBase):
         return super().threads() if self.num_threads is None else self.num_threads
 
     def metric_calls(self, task: CompileTask) -> int:
-        """Return the most evaluations of an example."""
+        """Return the most evaluations of an example that are made."""
+        last = self.least_calls(task) - len(task.validation) - 1
+        return self.budget(task) + (0 if self.auto is None else last)
+
+    def budget(self, task: CompileTask) -> int:
+        """Return the evaluations after which no iteration begins."""
         if self.max_metric_calls is not None:
             return self.max_metric_calls
         if self.max_full_evals is not None:
@@ -172,7 +178,7 @@ class GEPA(TeleprompterBase):
 
     def reflections(self, task: CompileTask) -> int:
         """Return the most iterations that reflect: each is counted with two minibatches at least."""
-        return math.ceil((self.metric_calls(task) - len(task.validation)) / (2 * self.batch(task)))
+        return math.ceil((self.budget(task) - len(task.validation)) / (2 * self.batch(task)))
 
     def components(self, task: CompileTask) -> int:
         """Return the most predictors that an iteration changes."""
