@@ -135,11 +135,14 @@ class Proposer:
         return summary or _clipped(observations[0], _TEXT)
 
     def _program(self, study: Study) -> Plan[tuple[str, str, dict[str, str]]]:
-        """Describe the program, then each module in it that is to be instructed."""
+        """Describe the program, then each module in it that is to be instructed. Where it has no code of its
+        own to read, there is nothing to describe but what its modules say themselves."""
         if not self.program:
             return "", "", {}
         student, example = study.task.student, study.task.trainset[0]
         code = program_code(student)
+        if not _sources(student):
+            return code, "", {}
         told = {"program_code": code, "program_example": _row(example)}
         (program,) = yield from self._asked(study, [self._job(study, DescribeProgram, told)])
         told = {"program_code": code, "program_description": program}
@@ -217,12 +220,13 @@ def asks(proposer: Proposer, student: Module, rows: int) -> int:
 
 def program_code(program: Module) -> str:
     """Return the code of a program's own classes, and what its predictors take and put out."""
-    code: list[str] = []
-    for _, module in walk(program):
-        text = code_of(type(module))
-        if text != type(module).__qualname__ and text not in code:
-            code.append(text)
-    return _clipped("\n\n".join([*code, described(program.named_predictors())]), _CODE)
+    return _clipped("\n\n".join([*_sources(program), described(program.named_predictors())]), _CODE)
+
+
+def _sources(program: Module) -> list[str]:
+    """Return the code of a program's own classes, as far as it can be read."""
+    classes = dict.fromkeys(type(module) for _, module in walk(program))
+    return [text for cls in classes if (text := code_of(cls)) != cls.__qualname__]
 
 
 def _batches(rows: Sequence[Example], size: int) -> list[Sequence[Example]]:

@@ -311,6 +311,16 @@ class TestPrograms:
         assert "Module one.ask\n  takes and puts out: question -> answer" in code
         assert str(Path(__file__).parent) not in code
 
+    def test_without_code_of_its_own_a_program_is_not_described(self):
+        found, asked = proposed(
+            Proposer(2), lambda one: {one.outputs[0]: "text"}, student=Predict("question -> answer")
+        )
+        assert by_output(asked).keys() == {"observations", "summary", "proposed_instruction"}
+        (one,) = by_output(asked)["proposed_instruction"]
+        assert one.inputs["program_code"].startswith("Module ")
+        assert not {"program_description", "module_description"} & one.inputs.keys()
+        assert len(found.instructions) == 1
+
     def test_the_code_of_a_function_program_is_the_functions(self):
         ask = lmp.Predict("question -> answer")
 
