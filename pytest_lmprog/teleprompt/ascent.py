@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 
 from pytest_lmprog.errors import BudgetExceededError
 from pytest_lmprog.records import dataclass
@@ -58,6 +58,7 @@ class Ascent:
         self.written = wordings_of(self.study.task.student)
         self.pools = {name: [wording] for name, wording in self.written.items()}
         self.scores = {name: {} for name in self.written}
+        self._asked = self._useless = 0
 
     def plan(self) -> Plan[CompileResult]:
         """Climb. A budget that runs out leaves the best program so far."""
@@ -65,8 +66,14 @@ class Ascent:
         try:
             yield from self._climb(start)
         except BudgetExceededError:
-            return best_so_far(self.race, start.candidate())
-        return verdict(self.race)
+            result = best_so_far(self.race, start.candidate())
+        else:
+            result = verdict(self.race)
+        return replace(result, notes=(*self._notes(), *result.notes))
+
+    def _notes(self) -> tuple[str, ...]:
+        told = f"{self._useless} of {self._asked} proposals could not be read or had no instruction"
+        return (told,) if self._useless else ()
 
     def _climb(self, start: Entry) -> Plan[None]:
         for depth in range(self.settings.depth):
@@ -90,6 +97,8 @@ class Ascent:
                 self.race.record(ticket)
         for (name, _), ticket in zip(asked, tickets, strict=True):
             wording = proposed(ticket.value(), self.written[name])
+            self._asked += 1
+            self._useless += wording is None
             if wording is not None and wording not in self.pools[name]:
                 self.pools[name].append(wording)
 

@@ -26,7 +26,7 @@ def verdict(race: Race, *, unraced: Sequence[Candidate] = ()) -> CompileResult:
         _place(candidates, winner.proposal.index),
         winner.standing.least(),
         examples,
-        notes=(*winner.proposal.notes, *_errors(winner, examples)),
+        notes=(*winner.proposal.notes, *_shortfalls(winner, examples)),
         scores=winner.standing.scores,
     )
 
@@ -58,5 +58,10 @@ def _place(candidates: Sequence[Candidate], index: int) -> int:
     return next(place for place, candidate in enumerate(candidates) if candidate.index == index)
 
 
-def _errors(winner: Entry, examples: int) -> tuple[str, ...]:
-    return (f"{winner.errors} of {examples} validation runs ended in an error",) if winner.errors else ()
+def _shortfalls(winner: Entry, examples: int) -> tuple[str, ...]:
+    notes = []
+    if winner.errors:
+        notes.append(f"{winner.errors} of {examples} validation runs ended in an error")
+    if winner.standing.least() == 0:
+        notes.append(f"no candidate scored above 0 on the {examples} validation examples")
+    return tuple(notes)

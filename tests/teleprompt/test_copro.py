@@ -98,7 +98,8 @@ class TestOnePredictor:
         labels = ["as written", "round 1, answer #1", "round 1, answer #2", "round 2, answer #3"]
         assert [c.label for c in result.candidates] == labels
         assert (result.winner, result.score, result.validated_on) == (3, 0.75, 4)
-        assert (result.stopped, result.notes) == ("done", ())
+        assert result.stopped == "done"
+        assert result.notes == ("1 of 5 proposals could not be read or had no instruction",)
         # 2 + 3 proposals, and four programs on four examples.
         assert len(lm.live) == 5 + 16
 
@@ -252,10 +253,11 @@ class TestAttempts:
         assert instructions_of(result.program) == {"answer": "good"}
 
     def test_nothing_that_can_be_read_leaves_the_student(self):
-        lm = WorldLM(knows(one="0"), propose=says(None, "", ' "" ', None, "one", None))
+        lm = WorldLM(knows(one="0"), propose=says(None, "", ' "" ', None, None, " "))
         result = climbed(COPRO(metric=exact, breadth=3, depth=2), lm)
         assert told(result) == [("one",)]
         assert (result.score, result.stopped) == (0.25, "done")
+        assert result.notes == ("5 of 5 proposals could not be read or had no instruction",)
         assert len(lm.live) == 5 + 4
 
     def test_at_equal_scores_the_shorter_prompt_wins(self):
@@ -353,6 +355,7 @@ class TestSettings:
             WorldLM(knows(), propose=says("something longer")),
         )
         assert (result.winner, result.score) == (0, 0.0)
+        assert result.notes == ("no candidate scored above 0 on the 4 validation examples",)
 
 
 class TestCompile:

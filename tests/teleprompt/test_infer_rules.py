@@ -401,7 +401,7 @@ class TestSettings:
             searched(InferRules(metric=exact), lm, 12)
 
     def test_threads_are_a_runtimes(self):
-        lm = WorldLM(knows("0"), propose=induces("r", "s"), latency=0.002)
+        lm = WorldLM(knows("0", r="0", s="0"), propose=induces("r", "s"), latency=0.002)
         with context(lm=lm):
             InferRules(2, num_threads=2, metric=exact, max_bootstrapped_demos=0).compile(
                 QA(), trainset=rows(8)

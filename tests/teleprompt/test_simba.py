@@ -381,7 +381,7 @@ class TestWhatFallsShort:
         lm = WorldLM(knowing())
         result = climbed(rules(), lm, 3, student=QA())
         note = "nothing could be learnt from the trainset (no run scored above 0): the program is as written"
-        assert result.notes == (note,)
+        assert result.notes == (note, "no candidate scored above 0 on the 3 validation examples")
         assert (result.winner, result.score) == (0, 0.0)
         assert len(lm.live) == 6
 
