@@ -246,12 +246,9 @@ class Climb:
 
     def _so_far(self) -> CompileResult:
         """The budget is spent: the best that was validated, else the best by its mini-batch."""
-        if self.race.leader() is not None:
-            return replace(verdict(self.race, unraced=self._unraced()), stopped="budget")
         best = max(self.pool.members, key=Member.place)
-        others = [candidate for candidate in self._unraced() if candidate.index != best.index]
         told = "as written" if best is self.student else "the best on its mini-batch"
-        return best_so_far(self.race, self._candidate(best), unraced=others, told=told)
+        return best_so_far(self.race, self._candidate(best), unraced=self._unraced(), told=told)
 
     def _notes(self) -> tuple[str, ...]:
         """Return what is to be told whoever wins."""

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_lmprog.canonical import plain
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.evaluation.feedback import normalise_feedback
-from pytest_lmprog.programs import Example, Module, Predict, Prediction
+from pytest_lmprog.programs import Module, Predict, Prediction
 from pytest_lmprog.programs.describing import as_text, code_of, described
 from pytest_lmprog.signatures import Field, InputField, OutputField, Signature
 from pytest_lmprog.teleprompt.buckets import Bucket, Scored
@@ -80,8 +80,8 @@ def questions(program: Module, bucket: Bucket, *, use_feedback: bool, limit: int
     asked = {
         "program_code": code_of(type(program)),
         "modules": described(learners(program)),
-        "program_inputs": as_text(_shown(_given(example), limit)),
-        "known_answers": as_text(_shown(_labels(example), limit)),
+        "program_inputs": as_text(_shown(example.inputs(), limit)),
+        "known_answers": as_text(_shown(example.labels(), limit)),
         "worse_run": _told(worse, program, limit),
         "worse_score": str(round(worse.score, 4)),
         "better_run": NOT_SHOWN if better is None else _told(better, program, limit),
@@ -91,14 +91,6 @@ def questions(program: Module, bucket: Bucket, *, use_feedback: bool, limit: int
         asked["worse_feedback"] = worse.feedback or "nothing"
         asked["better_feedback"] = NOT_SHOWN if better is None else better.feedback or "nothing"
     return asked
-
-
-def _given(example: Example) -> Mapping[str, Any]:
-    return example if example.input_names is None else example.inputs()
-
-
-def _labels(example: Example) -> Mapping[str, Any]:
-    return {} if example.input_names is None else example.labels()
 
 
 def _told(run: Scored, program: Module, limit: int) -> str:

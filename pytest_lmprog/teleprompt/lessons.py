@@ -107,6 +107,6 @@ def _demos(bucket: Bucket, pupil: Module, limit: int) -> dict[str, Example]:
 
 def _cut_inputs(demo: Example, predictor: Predict, limit: int) -> Example:
     """Return the demo, its input texts cut: values of other types stay whole, so that they keep theirs."""
-    texts = {name: demo[name] for name in predictor.signature.input_fields if isinstance(demo.get(name), str)}
-    long = {name: cut(text, limit) for name, text in texts.items() if limit and len(text) > limit}
-    return demo.copy(**long) if long else demo
+    inputs = predictor.signature.input_fields
+    texts = {name: demo[name] for name in inputs if isinstance(demo.get(name), str)}
+    return demo.copy(**{name: cut(text, limit) for name, text in texts.items()})

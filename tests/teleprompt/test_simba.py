@@ -13,6 +13,7 @@ from pytest_lmprog.signatures import Signature
 from pytest_lmprog.teleprompt import SIMBA, CallBound, CompileRuntime
 from pytest_lmprog.teleprompt.instructions import instructions_of
 from pytest_lmprog.teleprompt.seeds import seeded
+from tests.teleprompt.conformance import Noted
 from tests.teleprompt.world import (
     QA,
     Asked,
@@ -146,6 +147,18 @@ class TestRules:
         assert result.winner == 2
         assert asked_of(student) == []
         assert len(asked_of(advisor)) == 2
+
+    def test_every_candidate_is_noted_and_all_that_was_expected_is_done(self):
+        journal, events = Noted(), []
+        strategy = rules(max_steps=5, bsize=2)
+        lm = WorldLM(moody, propose=advises(*"abcdefghijklmnop"))
+        with context(lm=lm):
+            result = strategy.compile_result(
+                task(rows(5), student=QA()), CompileRuntime(journal=journal, progress=events.append)
+            )
+        assert len(result.candidates) > 2
+        assert {entry["index"] for entry in journal.noted} == {c.index for c in result.candidates}
+        assert events[-1].done == events[-1].total
 
     def test_what_was_spent_is_the_mini_batch_and_the_evaluation(self):
         result, _ = self.compiled()
@@ -292,6 +305,26 @@ class TestAdvice:
         # Equal requests are one call; the runs of the twins count as learnt, so no further lesson is asked.
         assert len(lm.live) == 8 + 3 + 4
 
+    def test_what_is_known_already_is_not_run_again(self):
+        """Step 2 starts from the student, which beats "one a": the same advice makes the same program."""
+        known = {"one": ["01", "1"], "one a": ["", ""]}
+        lm = WorldLM(knows(known), propose=advises("a"))
+        result = climbed(rules(bsize=2), lm, 2)
+        assert told(result) == ["one", "one a"]
+        # Step 1: 4 runs, advice, 2 runs. Step 2: 4 runs, advice. The end: the student's 2 and 1 or 2.
+        assert lm.taken <= 4 + 1 + 2 + 4 + 1 + 4
+
+    def test_calls_without_a_name_are_not_shown(self):
+        shown: list[str] = []
+
+        def propose(asked: Asked) -> Any:
+            shown.append(asked.inputs["worse_run"] + asked.inputs["better_run"])
+            return {"discussion": "", "advice_for_steps_0": "better"}
+
+        climbed(rules(bsize=2, max_steps=1), WorldLM(moody, propose=propose), 2, student=Looping(), seed=1)
+        assert shown
+        assert all("hint" not in text and "<unnamed>" not in text for text in shown)
+
     def test_frozen_predictors_get_none(self):
         student = Pair()
         student.freeze("second")
@@ -323,6 +356,40 @@ class TestAdvice:
 
         climbed(rules(bsize=2, max_steps=1), WorldLM(moody, propose=propose), 2, student=Looping(), seed=1)
         assert set(outputs) == {("discussion", "advice_for_steps_0")}
+
+
+class TestWeights:
+    """Of q0 and q1, each known in rollout 0 alone by who is told "a" or "b": who knows the heavier wins the
+    step, and is what learns next."""
+
+    @pytest.mark.parametrize(("weights", "parent"), [((3, 1), "one a"), ((1, 3), "one b")])
+    def test_mini_batches_are_weighted(self, weights, parent):
+        known = {"a": "0", "b": "1"}
+
+        def answer(asked: Asked) -> Any:
+            question, last = asked.inputs["question"], asked.instructions.split()[-1]
+            right = question[1:] in known.get(last, "") or (asked.rollout and last == "one")
+            return {"answer": truth(question) if right else "no idea"}
+
+        def propose(asked: Asked) -> Any:
+            word = "ab"["q1" in asked.inputs["program_inputs"]]
+            return {"discussion": "", "advice_for_answer": word}
+
+        trainset = [e.copy(weight=w) for e, w in zip(rows(2), weights, strict=True)]
+        lm = WorldLM(answer, propose=propose)
+        result = climbed(rules(bsize=2, max_steps=1), lm, 2, trainset=trainset)
+        assert set(told(result)) == {"one", "one a", "one b"}
+        assert told(result)[result.winner] == parent
+        assert result.score == 0.75
+
+    def test_the_student_is_weighed_too(self):
+        """The student knows q0, which weighs 3 of 4; told "worse" the LM knows q1 alone. So the second
+        step starts from the student again: there is no third program."""
+        known = {"one": ["0", "01"], "one worse": ["1", "01"]}
+        trainset = [e.copy(weight=w) for e, w in zip(rows(2), (3, 1), strict=True)]
+        lm = WorldLM(knows(known), propose=advises("worse", "worse"))
+        result = climbed(rules(bsize=2), lm, 2, trainset=trainset, valset=rows(1))
+        assert told(result) == ["one", "one worse"]
 
 
 class TestTeacher:
@@ -358,10 +425,27 @@ class TestTeacher:
         self.compiled(teacher=teacher)
         assert {(a.inputs["question"], a.rollout, a.demos) for a in lm.live} == {("q0", 0, ()), ("q1", 0, ())}
 
-    def test_the_students_score_is_of_its_own_runs(self):
-        # The teacher knows all, the student nothing: learnt programs that know half are drawn next.
-        result, _ = self.compiled(teacher=WorldLM(knowing(0, 1), model="teacher"))
-        assert result.score == 0.5
+    @pytest.mark.parametrize("teacher", [None, WorldLM(knowing(0, 1), model="teacher")])
+    def test_the_students_score_is_of_its_own_runs(self, teacher):
+        """The student never knows q0, and q1 in rollout 0 alone (two rollouts, the teacher has the first)."""
+        lm = WorldLM(knows({"one": ["1", "", ""]}), propose=advises(*[""] * 9))
+        result = climbed(rules(bsize=2, num_candidates=3, max_steps=1), lm, 2, teacher=teacher)
+        # Rollout 0 of both, or rollouts 1 and 2 of both; and in the end both once more.
+        assert result.candidates[0].spent.runs == (2 if teacher is None else 4) + 2
+
+    def test_a_program_may_ask_more_and_is_not_shown_its_own_answers(self):
+        class Twice(QA):
+            def forward(self, question: str) -> Any:
+                self.answer(question=question)
+                return self.answer(question=question)
+
+            def max_calls(self) -> int:
+                return 2
+
+        teacher, lm = labeled_of(Twice(), 2), WorldLM(knowing(0), model="teacher")
+        teacher.answer.lm = lm
+        self.compiled(teacher=teacher)
+        assert {(a.inputs["question"], *a.shown) for a in lm.live} == {("q0", "q1"), ("q1", "q0")}
 
     def test_one_that_always_fails_is_told(self):
         result, _ = self.compiled(teacher=WorldLM(lambda asked: "no JSON", model="teacher"))
@@ -396,6 +480,11 @@ class TestWhatFallsShort:
             climbed(SIMBA(exact, bsize=3), lm, 9)
         assert "ParseError: the answer is not JSON" in str(stopped.value)
         assert len(lm.live) == 18
+
+    def test_a_few_runs_that_all_fail_stop_nothing(self):
+        result = climbed(rules(max_steps=1), WorldLM(lambda asked: "no JSON", propose=advises("a")), 1)
+        assert result.score == 0.0
+        assert "1 of 1 validation runs ended in an error" in result.notes
 
     def test_a_raising_example_loses_nothing(self):
         def answer(asked: Asked) -> Any:
@@ -541,6 +630,8 @@ def test_what_cannot_be_compiled_is_said_before_a_call():
         climbed(SIMBA(exact), lm, 3, valset=[])
     with pytest.raises(UsageError, match="weight of example"):
         climbed(SIMBA(exact), lm, 3, trainset=[e.copy(weight=-1) for e in rows(3)])
+    with pytest.raises(UsageError, match="weight of example"):
+        climbed(SIMBA(exact), lm, 3, trainset=[e.copy(weight=-1) for e in rows(3)], valset=rows(2))
     assert lm.live == []
 
 

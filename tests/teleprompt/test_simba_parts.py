@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_lmprog.evaluation.scores import CaseResult, ErrorInfo
+from pytest_lmprog.lm.types import LMResponse
 from pytest_lmprog.programs import Example, Module, Predict, Prediction
-from pytest_lmprog.programs.trace import Trace
+from pytest_lmprog.programs.trace import PredictorCall, Trace
+from pytest_lmprog.teleprompt import SIMBA
 from pytest_lmprog.teleprompt.buckets import Bucket, Scored, batch_of_runs, percentile
 from pytest_lmprog.teleprompt.introspection import advised, introspection, questions
-from pytest_lmprog.teleprompt.lessons import poisson, thinned
+from pytest_lmprog.teleprompt.lessons import drawn_lesson, poisson, thinned
 from pytest_lmprog.teleprompt.pool import Member, Pool, batch_of, setting_of
 from tests.teleprompt.world import QA, Pair, labeled_of, rows
 from tests.teleprompt.world import questions as demos_of
@@ -148,6 +151,24 @@ class TestPool:
         assert setting_of(told) != setting_of(QA())
 
 
+class TestLessons:
+    def drawn(self, *scores: float, max_demos: int = 4) -> Any:
+        settings = SIMBA(max_demos=max_demos)
+        batch = batch_of_runs([runs(*scores), runs(0, 0)])
+        return {
+            lesson and lesson.kind
+            for seed in range(9)
+            for lesson in [drawn_lesson(settings, TestPool.pool(0.0), batch, 0, rng=Random(seed))]
+        }
+
+    def test_runs_that_show_nothing_give_no_demo(self):
+        assert self.drawn(1, 0) == {"rule"}
+        assert self.drawn(1, 1) == {None}
+
+    def test_without_room_for_demos_there_are_rules_alone(self):
+        assert self.drawn(1, 0, max_demos=0) == {"rule"}
+
+
 class TestThinning:
     def test_poisson(self):
         rng = Random(3)
@@ -221,6 +242,20 @@ class TestAdvisor:
         assert "Strange object at 0x..." in told["program_inputs"]
         assert "x" * 50 in told["program_inputs"]
         assert "[...]" in asked["known_answers"]
+
+    def test_a_refused_output_is_shown_with_its_message(self):
+        call = PredictorCall(
+            "answer", QA().answer, {"question": "q0"}, Prediction(answer="x"), (), LMResponse("x"), "plain"
+        )
+        result = CaseResult(
+            rows(1)[0], Prediction(answer="x"), Trace(calls=[replace(call, rejected="short")])
+        )
+        bucket = Bucket((Scored(result, 1.0), Scored(result, 0.0)))
+        asked = questions(QA(), bucket, use_feedback=False, limit=0)
+        assert '"refused": "short"' in asked["better_run"]
+        result = CaseResult(rows(1)[0], Prediction(answer="x"), Trace(calls=[call]))
+        asked = questions(QA(), Bucket((Scored(result, 1.0),) * 2), use_feedback=False, limit=0)
+        assert "refused" not in asked["worse_run"]
 
     def test_an_error_is_the_result_of_a_run(self):
         failed = Scored(
