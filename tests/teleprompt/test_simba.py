@@ -150,13 +150,12 @@ class TestRules:
 
     def test_every_candidate_is_noted_and_all_that_was_expected_is_done(self):
         journal, events = Noted(), []
-        strategy = rules(max_steps=5, bsize=2)
-        lm = WorldLM(moody, propose=advises(*"abcdefghijklmnop"))
-        with context(lm=lm):
+        strategy = SIMBA(exact, bsize=4, num_candidates=2, max_steps=5)
+        with context(lm=WorldLM(moody)):
             result = strategy.compile_result(
-                task(rows(5), student=QA()), CompileRuntime(journal=journal, progress=events.append)
+                task(rows(12), student=QA()), CompileRuntime(journal=journal, progress=events.append)
             )
-        assert len(result.candidates) > 2
+        assert len(result.candidates) > 6
         assert {entry["index"] for entry in journal.noted} == {c.index for c in result.candidates}
         assert events[-1].done == events[-1].total
 
