@@ -77,8 +77,10 @@ class Pool:
         return best if self.members[0] in best else [*best[:-1], self.members[0]]
 
     def draw(self, rng: Random, size: int, temperature: float) -> Member:
-        """Draw one of the best by the softmax of their scores."""
+        """Draw one of the best by the softmax of their scores; at temperature 0 the best."""
         best = self.top(size)
+        if not temperature:
+            return best[0]
         highest = max(member.score or 0.0 for member in best)
         weights = [math.exp(((member.score or 0.0) - highest) / temperature) for member in best]
         return rng.choices(best, weights)[0]

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module, context
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
 from pytest_lmprog.teleprompt.calls import student_bound, teacher_bound
+from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SIMBA(TeleprompterBase):
         teacher takes the first rollout too.
     demo_input_field_maxlen: characters of a text that a demo or the advising LM is shown; 0: no limit.
     num_threads: runs at a time where ``compile`` is called outside pytest.
-    temperature_for_sampling: of the softmax from which the programs of rollouts are drawn.
+    temperature_for_sampling: of the softmax from which the programs of rollouts are drawn; 0: the best is.
     temperature_for_candidates: of the softmax from which the programs that learn are drawn.
     use_feedback: whether the LM that advises is told the messages of failed assertions and the feedback of
         ``record_score``.
@@ -77,14 +77,13 @@ class SIMBA(TeleprompterBase):
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads"})
 
     def __post_init__(self) -> None:
-        for name, least in (("bsize", 1), ("num_candidates", 1), ("max_steps", 0)):
-            _at_least(least, name, getattr(self, name))
-        for name in ("max_demos", "demo_input_field_maxlen"):
-            _at_least(0, name, getattr(self, name))
+        for name, least in (("bsize", 1), ("num_candidates", 1), ("max_steps", 0), ("max_demos", 0)):
+            check_integer(name, getattr(self, name), least)
+        check_integer("demo_input_field_maxlen", self.demo_input_field_maxlen, 0)
+        check_integer("num_threads", self.num_threads, 1, optional=True)
         for name in ("temperature_for_sampling", "temperature_for_candidates"):
-            _positive(name, getattr(self, name))
-        if self.prompt_model is not None and not isinstance(self.prompt_model, LanguageModel):
-            raise UsageError(f"prompt_model must be an LM, not {self.prompt_model!r:.80}")
+            check_number(name, getattr(self, name), 0)
+        check_lm("prompt_model", self.prompt_model)
         with context(**(self.teacher_settings or {})):
             pass  # raises ConfigurationError for what is no setting
 
@@ -106,14 +105,12 @@ class SIMBA(TeleprompterBase):
 
     def check(self, task: CompileTask) -> None:
         """As in the base; and there must be a metric, a predictor that may learn and a teacher that fits."""
-        from pytest_lmprog.teleprompt.instructions import learners
         from pytest_lmprog.teleprompt.teacher import check_teacher
 
         super().check(task)
         check_teacher(task)
         self.check_ranking(task)
-        if not learners(task.student):
-            raise UsageError("all predictors are frozen: there is nothing that could learn")
+        self.check_learners(task)
 
     def threads(self) -> int:
         """``num_threads``, where given."""
@@ -151,13 +148,3 @@ class SIMBA(TeleprompterBase):
         from pytest_lmprog.teleprompt.climb import Climb
 
         return (yield from Climb(self, study).plan())
-
-
-def _at_least(least: int, name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"{name} must be an integer of {least} or more, not {value!r}")
-
-
-def _positive(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise UsageError(f"{name} must be a number above 0, not {value!r}")

@@ -85,15 +85,15 @@ def told(result: Any) -> list[str]:
 
 
 def rules(**more: Any) -> SIMBA:
-    """Rules only; the best of the pool is always drawn, because the softmax is that sharp."""
+    """Rules only; the best of the pool is always drawn."""
     defaults: dict[str, Any] = {
         "metric": exact,
         "bsize": 3,
         "num_candidates": 2,
         "max_steps": 2,
         "max_demos": 0,
-        "temperature_for_sampling": 0.001,
-        "temperature_for_candidates": 0.001,
+        "temperature_for_sampling": 0,
+        "temperature_for_candidates": 0,
     }
     return SIMBA(**{**defaults, **more})
 
@@ -157,7 +157,8 @@ class TestRules:
             )
         assert len(result.candidates) > 6
         assert {entry["index"] for entry in journal.noted} == {c.index for c in result.candidates}
-        assert events[-1].done == events[-1].total
+        # What was in flight for a program that was dropped in the end is never done.
+        assert 0 <= events[-1].total - events[-1].done < 8
 
     def test_what_was_spent_is_the_mini_batch_and_the_evaluation(self):
         result, _ = self.compiled()
@@ -604,8 +605,9 @@ def test_names_order_and_defaults_are_dspys():
         ({"max_steps": -1}, "max_steps must be an integer of 0 or more"),
         ({"max_demos": 1.5}, "max_demos must be an integer of 0 or more"),
         ({"demo_input_field_maxlen": True}, "demo_input_field_maxlen must be an integer"),
-        ({"temperature_for_sampling": 0}, "temperature_for_sampling must be a number above 0"),
-        ({"temperature_for_candidates": "hot"}, "temperature_for_candidates must be a number above 0"),
+        ({"temperature_for_sampling": -1}, "temperature_for_sampling must be a number of 0 or more"),
+        ({"num_threads": 0}, "num_threads must be an integer of 1 or more"),
+        ({"temperature_for_candidates": "hot"}, "temperature_for_candidates must be a number of 0"),
         ({"prompt_model": "openai/gpt"}, "prompt_model must be an LM, not 'openai/gpt'"),
     ],
 )
@@ -623,7 +625,7 @@ def test_what_cannot_be_compiled_is_said_before_a_call():
     lm = WorldLM(moody)
     with pytest.raises(UsageError, match="cannot be ranked without a metric"):
         climbed(SIMBA(), lm, 3, metric=None)
-    with pytest.raises(UsageError, match="all predictors are frozen"):
+    with pytest.raises(UsageError, match="all predictors of One are frozen"):
         climbed(SIMBA(exact), lm, 3, student=One().freeze())
     with pytest.raises(UsageError, match="the valset is empty"):
         climbed(SIMBA(exact), lm, 3, valset=[])

@@ -140,6 +140,7 @@ class TestPool:
 
     def test_sharp_draws_do_not_overflow(self):
         assert self.pool(0.0, 1.0).draw(Random(1), 2, 1e-9).index == 1
+        assert self.pool(0.0, 1.0, 1.0).draw(Random(1), 3, 0).index == 1
 
     def test_a_program_is_known_by_instructions_and_demos(self):
         pool = self.pool(0.0)
