@@ -210,12 +210,7 @@ def _completed(given: Mapping[str, TeleprompterBase], strategy: str) -> dict[str
 
     chosen = {"p": BootstrapFewShotWithRandomSearch(), **given}
     if "w" not in chosen and "w" in [name.strip() for name in str(strategy).split(_ARROW)]:
-        chosen["w"] = _finetune()
+        from pytest_lmprog.teleprompt.finetune import BootstrapFinetune
+
+        chosen["w"] = BootstrapFinetune()
     return chosen
-
-
-def _finetune() -> TeleprompterBase:
-    from importlib import import_module
-
-    made: TeleprompterBase = import_module("pytest_lmprog.teleprompt").BootstrapFinetune()
-    return made

@@ -108,3 +108,33 @@ def test_another_k_is_a_difference(tickets, capsys, monkeypatch) -> None:
     capsys.readouterr()
     main(["diff", SNAPSHOT, SNAPSHOT.replace(".yaml", ".new.yaml")])
     assert "demos shown: the 2 nearest by lexical similarity -> the 1 nearest by" in capsys.readouterr().out
+
+
+MODEL = """
+from array import array
+import pytest_lmprog as lmp
+
+def vectors(texts):
+    return [array("f", row) for row in letters(texts)]
+
+model = lmp.Embedder("openai/fake", dimensions=7, api_base="http://127.0.0.1:9/v1")
+model._target.ask = vectors  # in the place of the network
+"""
+
+
+def test_a_models_vectors_are_recorded_and_replayed_without_it(tickets) -> None:
+    project = tickets
+    log = project.path / "vectors.log"
+    program = (project.path / "program.py").read_text()
+    project.write("program.py", program + VECTORS.format(log=str(log)) + MODEL)
+    learning(project, "lmp.KNNFewShot(k=1, vectorizer=model)", "from program import model")
+    assert project.run("--lm-compile").ret == 0
+    assert sorted(log.read_text().split()) == sorted("41111")  # all keys at once, then case by case
+    text = (project.path / SNAPSHOT).read_text()
+    assert "vectorizer:\n        model: openai/fake\n        dimensions: 7\n" in text
+    assert "127.0.0.1" not in text
+    (project.path / ".lm_cache").rename(project.path / "elsewhere")
+    log.unlink()
+    assert project.run("--lm-record=none").ret == 0
+    assert project.run("--lm-record=none", "-k", "dark-1").ret == 0
+    assert not log.exists()

@@ -261,6 +261,8 @@ def test_the_defaults_are_dspys():
     assert {name: type(one).__name__ for name, one in made.optimizers.items()} == {
         "p": "BootstrapFewShotWithRandomSearch"
     }
+    whole = BetterTogether(exact)
+    assert (type(whole.optimizers["w"]).__name__, whole.steps()) == ("BootstrapFinetune", ["p", "w", "p"])
     first = BetterTogether(exact, LabeledFewShot(1), LabeledFewShot(2))
     assert first.steps() == ["p", "w", "p"]
     assert {name: one.k for name, one in first.optimizers.items()} == {"p": 1, "w": 2}
