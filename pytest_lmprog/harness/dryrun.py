@@ -11,7 +11,7 @@ from pytest_lmprog.harness.preparing import metric_functions, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.records import dataclass
-from pytest_lmprog.teleprompt.base import CallBound
+from pytest_lmprog.teleprompt.base import CallBound, CompileTask, Teleprompter
 from pytest_lmprog.teleprompt.calls import compiled_calls
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ def unit_bound(session: Session, unit: Unit, *, fixture_lm: Any = None) -> UnitB
     basis = session.basis(unit, fixture_lm)
     teleprompter = teleprompter_of(session, unit)
     nothing = CallBound(0, 0)
-    compiling = nothing if teleprompter is None else teleprompter.bound(compile_task(session, basis))
+    compiling = (
+        nothing if teleprompter is None else _checked_bound(teleprompter, compile_task(session, basis))
+    )
     a_run = basis.max_calls if basis.max_calls is not None else basis.written.max_calls()
     compiled = a_run if teleprompter is None else compiled_calls(teleprompter, compile_task(session, basis))
     after = CallBound(len(unit.cases) * unit.repeat, len(unit.cases) * unit.repeat * compiled)
@@ -92,6 +94,14 @@ def unit_bound(session: Session, unit: Unit, *, fixture_lm: Any = None) -> UnitB
     return UnitBound(
         unit.id, compiling, before, after, _tokens(basis, calls), None, budget, _asked(session, unit), train
     )
+
+
+def _checked_bound(teleprompter: Teleprompter, task: CompileTask) -> CallBound:
+    """Return the teleprompter's bound; raises what would stop the compile before its first call."""
+    check = getattr(teleprompter, "check", None)
+    if check is not None:
+        check(task)
+    return teleprompter.bound(task)
 
 
 def _asked(session: Session, unit: Unit) -> tuple[Asked, ...]:

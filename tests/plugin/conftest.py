@@ -20,6 +20,8 @@ harness.compiling reports.terminal evaluation.judge evaluation.calibration evalu
 programs.recorded lm.calling programs.intercept
 """
 importlib.import_module("hypothesis")  # its plugin imports it at the end of every run
+with contextlib.suppress(ImportError):  # it cannot be imported twice in a process
+    importlib.import_module("numpy")
 for _name in KEPT.split():
     with contextlib.suppress(ImportError):
         importlib.import_module(f"pytest_lmprog.{_name}")
