@@ -128,7 +128,8 @@ class Race:
     ----------
     phase: what progress calls the runs.
     rank: of the jobs.
-    drop: False where scores feed something else than this race (a study can say so of all its races).
+    drop: False where scores feed something else than this race (a study can say so of all its races). May
+        change between two runs.
     """
 
     study: Study

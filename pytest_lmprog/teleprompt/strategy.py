@@ -64,8 +64,9 @@ class TeleprompterBase(ABC):
     ) -> Module:
         """Return the compiled program, as in DSPy; the student is untouched.
 
-        Inputs of examples that do not name them are the parameters of the student's ``forward``. A demo
-        that the student has is replaced. What falls short (fewer demos than asked for) is a warning.
+        Inputs of examples that do not name them are the parameters of the student's ``forward``.
+        Strategies that make demos replace those of the student. What falls short (fewer demos than asked
+        for) is a warning.
 
         Parameters
         ----------
