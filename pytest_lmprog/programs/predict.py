@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -277,6 +278,8 @@ class Predict(Module):
         calls = [_call(name, self, step, inputs, outputs, rollout, error) for step in answered.before]
         name = name if answered.lm is None else f"{name}.extract"
         calls.append(_call(name, self, answered, inputs, outputs, rollout, error))
+        if self.nearest is not None:
+            calls = [replace(call, chosen=_chosen(self, inputs)) for call in calls]
         trace.calls += calls
         if visit is not None:
             visit.calls += calls

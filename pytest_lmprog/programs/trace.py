@@ -38,6 +38,7 @@ class PredictorCall:
     ``outputs`` is None where the answer did not fit the signature; ``error`` then says why. ``rejected`` is
     the message of the check (``lmp.Assert``, ``lmp.Suggest``) for which the predictor was asked again.
     ``latency`` (seconds), ``usage`` and ``cost`` (USD) are as first recorded, also when replayed.
+    ``chosen`` are the demos that were shown, where the predictor chooses for each call; None: all of its.
     """
 
     name: str
@@ -50,6 +51,12 @@ class PredictorCall:
     rollout: int = 0
     error: str | None = None
     rejected: str | None = None
+    chosen: tuple[Mapping[str, Any], ...] | None = None
+
+    @property
+    def demos(self) -> tuple[Mapping[str, Any], ...]:
+        """The demos in the prompt."""
+        return self.predictor.demos if self.chosen is None else self.chosen
 
     @property
     def usage(self) -> Usage | None:

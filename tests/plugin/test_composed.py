@@ -88,3 +88,31 @@ def test_the_metric_of_a_step_is_part_of_the_fingerprint(project) -> None:
     project.run().stdout.no_fnmatch_line("*stale*")
     learning(project, f"lmp.BetterTogether(b={step}, strategy='b')", metric.format(8))
     project.run().stdout.fnmatch_lines(["*stale*"])
+
+
+def test_an_ensemble_is_updated_and_rescored(project) -> None:
+    learning(project, f"lmp.Ensemble(of={SEARCH}, size=2)")
+    assert project.run("--lm-compile").ret == 0
+    text = (project.path / "test_support.py").read_text()
+    project.test(text.replace("== example.team", "== example.team and example.id"))
+    result = project.run("--lm-update")
+    assert result.ret == 0
+    assert "ensemble:\n  members: 2\n" in (project.path / SNAPSHOT).read_text()
+    project.run("--lm-record=none").stdout.no_fnmatch_line("*stale*")
+    before = project.calls
+    assert project.run("--lm-rescore=1").ret == 0
+    assert project.calls == before
+
+
+def test_an_ensemble_as_written_is_a_program(project) -> None:
+    head = "def both():\n    return lmp.Ensemble().compile([Triage(), Triage()])\n"
+    learning(project, "lmp.LabeledFewShot(k=1)", head)
+    text = (project.path / "test_support.py").read_text()
+    project.test(text.replace("program=Triage", "program=both"))
+    assert project.run("--lm-compile").ret == 0
+    text = (project.path / SNAPSHOT).read_text()
+    assert "programs[1].classify:" in text
+    assert "ensemble:" not in text
+    replay = project.run("--lm-record=none")
+    assert replay.ret == 0
+    replay.stdout.no_fnmatch_line("*stale*")

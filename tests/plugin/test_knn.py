@@ -138,3 +138,23 @@ def test_a_models_vectors_are_recorded_and_replayed_without_it(tickets) -> None:
     assert project.run("--lm-record=none").ret == 0
     assert project.run("--lm-record=none", "-k", "dark-1").ret == 0
     assert not log.exists()
+
+
+def test_a_bank_is_kept_by_an_update_and_its_unused_demos_are_named(tickets) -> None:
+    project = tickets
+    learning(project, "lmp.KNNFewShot(k=1)")
+    assert project.run("--lm-compile").ret == 0
+    text = (project.path / "test_support.py").read_text()
+    project.test(text.replace("== example.team", "== example.team and example.id"))
+    assert project.run("--lm-update").ret == 0
+    assert "nearest:\n      k: 1\n" in (project.path / SNAPSHOT).read_text()
+    covered = project.run("--lm-record=none", "--lm-cov")
+    assert covered.ret == 0
+    covered.stdout.fnmatch_lines(["*demos never used: classify 1, 2 (of 4)"])
+
+
+def test_a_sequence_after_a_bank_examines_no_example_with_its_own_answer(tickets) -> None:
+    project = tickets
+    learning(project, "lmp.BetterTogether(knn=lmp.KNNFewShot(k=2), strategy='knn')")
+    assert project.run("--lm-compile").ret == 0
+    assert project.run("--lm-record=none").ret == 0

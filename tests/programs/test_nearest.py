@@ -11,7 +11,7 @@ import pytest
 
 from pytest_lmprog.errors import LMResponseError, SnapshotError, UsageError
 from pytest_lmprog.lm.options import sort_options
-from pytest_lmprog.programs import Example, Module, Predict, context
+from pytest_lmprog.programs import Example, Module, Predict, context, run_program
 from pytest_lmprog.programs.ensemble import EnsembledProgram
 from pytest_lmprog.programs.nearest import Bank, Nearest, inputs_text, mark_root
 from pytest_lmprog.programs.vectorizers import checked_vectorizer, vectorizer_of, vectorizer_spec
@@ -64,6 +64,18 @@ def test_the_nearest_demos_are_shown_the_nearest_first():
     assert asked(program, question="the blue boats")[0].shown[0] == "blue boat"
     assert asked(choosing(QA(), k=9), question="pear")[0].shown[0] == "green pear"
     assert len(asked(choosing(QA(), k=9), question="pear")[0].shown) == 4
+
+
+def test_the_trace_says_which_demos_were_shown():
+    program = choosing(QA(), k=1)
+    lm = WorldLM(lambda one: {"answer": "x"})
+    with context(lm=lm, adapter=PlainAdapter()):
+        trace = run_program(program, {"question": "the red car"}).trace
+        plain = run_program(
+            QA().map_named_predictors(lambda p: p.with_demos(demos())), {"question": "x"}
+        ).trace
+    assert trace[0].demos == (demos()[2],)
+    assert (plain[0].chosen, len(plain[0].demos)) == (None, 4)
 
 
 def test_of_equally_near_ones_the_first_win():

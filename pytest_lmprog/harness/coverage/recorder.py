@@ -127,7 +127,7 @@ class _Demos:
         for call in calls:
             own = self._of.get(call.name)
             yield call.name, None
-            for demo in call.predictor.demos:
+            for demo in call.demos:
                 index = None if own is None else own.get(id(demo))
                 if index is not None:
                     yield call.name, index
