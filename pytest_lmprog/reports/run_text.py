@@ -12,6 +12,7 @@ from pytest_lmprog.errors import UsageError
 from pytest_lmprog.harness.saved.cases import SavedCall, SavedCase
 from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
+from pytest_lmprog.reports.fit import saved_fit_lines
 from pytest_lmprog.reports.table import paragraph
 from pytest_lmprog.reports.terminal import summary_lines
 
@@ -38,6 +39,7 @@ def run_lines(saved: SavedRun, *, width: int = 80) -> Iterator[str]:
     yield f"{state_of(saved)} ({words})" if words else state_of(saved)
     for problem in saved.problems:
         yield from paragraph(problem, width=width)
+    yield from saved_fit_lines(saved, width=width)
     yield from summary_lines(saved.results, width=width)
     for item in saved.written:
         yield from paragraph(f"{item.path}: {item.state}", width=width)

@@ -78,6 +78,7 @@ candidates = st.builds(
     maybe(shares),
     st.booleans(),
     st.integers(0, 50),
+    st.lists(st.integers(0, 20), max_size=2).map(tuple),
 )
 counts = st.builds(
     TallyCount, live=numbers, recording=numbers, cost=shares, usage=st.builds(Usage, numbers, numbers)

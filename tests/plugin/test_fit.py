@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from pytest_lmprog.cli import main
+
 NUMBERS = """
 import json, re
 import pytest
@@ -48,7 +50,7 @@ def numbers(
     project.test(NUMBERS.format(known=known, more=more, teleprompter=teleprompter))
 
 
-def test_the_summary_and_the_reports_have_all_three(project) -> None:
+def test_the_summary_and_the_reports_have_all_three(project, capsys) -> None:
     numbers(project, known=99)
     result = project.run("--lm-compile", "--lm-report=r.json", "--lm-report=r.html", "--lm-report=r.md")
     assert result.ret == 0
@@ -65,6 +67,8 @@ def test_the_summary_and_the_reports_have_all_three(project) -> None:
         ("validation", 1.0, 10),
         ("test", 1.0, 10),
     ]
+    assert main(["-C", str(project.path), "runs", "show"]) == 0
+    assert "1.000 0.72-1.00 (10)" in capsys.readouterr().out
     assert "Compiled program" in (project.path / "r.html").read_text()
     assert "1.000 0.76-1.00 (12)" in (project.path / "r.md").read_text()
 
@@ -125,7 +129,7 @@ def test_a_dry_run_counts_the_training_examples(project) -> None:
 
 def test_where_the_budget_is_spent_the_training_examples_are_not_scored(project) -> None:
     numbers(project, known=99)
-    result = project.run("--lm-compile", "--lm-budget=37calls")
+    result = project.run("--lm-compile", "--lm-budget=33calls", "--lm-max-concurrency=1")
     words = " ".join(result.stdout.str().split())
     assert "the training examples were not scored (the budget is spent)" in words
     assert "TestQA -" in words
