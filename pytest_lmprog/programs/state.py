@@ -46,8 +46,7 @@ def dump_state(program: Module) -> dict[str, Any]:
     ``fields`` has name, role and type text of each field, desc and prefix where it has them; ``demos``
     are plain data; ``"frozen": True`` is there where the predictor is frozen, ``"nearest"`` (k, vectorizer,
     keys) where it shows the nearest of its demos, ``"lm"`` where it has a model that was finetuned (its name
-    and origin). Raises SnapshotError for a
-    demo that has no plain form, naming it."""
+    and origin). Raises SnapshotError for a demo that has no plain form, naming it."""
     predictors = {path: _dumped(path, p) for path, p in program.named_predictors()}
     return {"format": STATE_FORMAT, "predictors": predictors}
 
@@ -112,7 +111,7 @@ def load_state(
     fitted = _fit(program, state, source, functions)
     for path, predictor in program.named_predictors():
         _take_over(predictor, fitted[path])
-    _mark(program, fitted)
+    _mark(program)
 
 
 def restored(
@@ -126,12 +125,12 @@ def restored(
         return predictor
 
     new = program.with_predictors(edit)
-    _mark(new, fitted)
+    _mark(new)
     return new
 
 
-def _mark(program: Module, fitted: Mapping[str, _Fitted]) -> None:
-    if any(nearest is not None for *_, nearest in fitted.values()):
+def _mark(program: Module) -> None:
+    if any(predictor.nearest is not None for predictor in program.predictors()):
         from pytest_lmprog.programs.nearest import mark_root
 
         mark_root(program)
