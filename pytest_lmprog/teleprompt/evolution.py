@@ -48,7 +48,7 @@ class Evolution:
         self.open: deque[tuple[Ticket, _Iteration]] = deque()
         self.asked: Counter[tuple[int, tuple[int, ...]]] = Counter()
         self.merges: list[Crossover] = []
-        self.merges_due = self.merges_kept = 0
+        self.merges_kept = 0
         self.grew = False
         self.priced = self.made = self.begun = self.batches = 0
         self.unread: list[str] = []
@@ -113,7 +113,9 @@ class Evolution:
         return iteration if self.made + reserved + iteration.most <= self.limit else None
 
     def _merging(self) -> Merging | None:
-        if not (self.settings.use_merge and self.grew and self.merges_due):
+        limit = self.settings.max_merge_invocations
+        exhausted = limit is not None and self.merges_kept >= limit
+        if not (self.settings.use_merge and self.grew) or exhausted:
             return None
         rng = self.lab.rng("merge", self.begun)
         found = find_crossover(self.population, self.merges, self.tried, rng)
@@ -169,18 +171,10 @@ class Evolution:
         if outcome.changed:
             self.turns[outcome.parents[0]] += 1
         self._note(outcome)
-        if outcome.kept:
-            self._count(iteration)
-
-    def _count(self, iteration: _Iteration) -> None:
-        limit = self.settings.max_merge_invocations
-        if isinstance(iteration, Merging):
-            self.merges_due -= 1
+        if outcome.kept and isinstance(iteration, Merging):
             self.merges_kept += 1
-            return
-        self.grew = True
-        if limit is None or self.merges_kept < limit:
-            self.merges_due += 1
+        elif outcome.kept:
+            self.grew = True
 
     def _note(self, outcome: Outcome) -> None:
         """Take in the child, where there is one: to the candidates, and to the population if it was kept."""

@@ -79,15 +79,15 @@ def two_rows() -> list[Example]:
     return [Example(question=q, answer=f"yes {q}").with_inputs("question") for q in ("l0", "l1", "r0", "x0")]
 
 
-def sides(*, clash: bool = False) -> Any:
+def sides(*, clash: str = "?") -> Any:
     """Left knows x0, and with "L" the l's instead; right knows r0 with "R". Right hands on what is no
-    question, unless with "R" it ``clash``es."""
+    question; with "R" it spoils what has ``clash`` in it."""
 
     def answer(one: Asked) -> Any:
         question = one.inputs["question"]
         told = one.instructions
         if question.startswith(("yes", "no")):
-            return {"answer": "clash" if clash and told == "R" else question}
+            return {"answer": "clash" if clash in question and told == "R" else question}
         known = {"L": ("l0", "l1"), "R": ("r0",)}.get(told, ("x0",))
         return {"answer": f"yes {question}" if question in known else f"no {question}"}
 

@@ -117,8 +117,38 @@ class TestLadder:
         evolved(lm, rows(1), max_metric_calls=6, perfect_score=0.5, metric=half)
         assert reflections(lm) == []
 
+    def test_examples_count_by_their_weight(self):
+        heavy = [example.copy(weight=3.0 if number == 0 else 1.0) for number, example in enumerate(rows(3))]
+        assert [example.weight for example in heavy] == [3.0, 1.0, 1.0]
+        result = evolved(WorldLM(ladder, propose=next_rung), heavy, max_metric_calls=13)
+        assert [c.score for c in result.candidates] == [3 / 5, 4 / 5, 1.0]
+
+    def test_at_equal_scores_the_shorter_prompt_wins(self):
+        def shorter(one: Asked) -> Any:
+            first = one.inputs["current_instruction"] == START
+            return {"new_instruction": "please, if you can, try to know 1" if first else "know 2"}
+
+        lm = WorldLM(ladder, propose=shorter)
+        result = evolved(lm, rows(3), valset=rows(2, start=10), max_metric_calls=15)
+        assert tree(result) == [((), 0.5), ((0,), 1.0), ((1,), 1.0)]
+        assert result.winner == 2
+
 
 class TestRejections:
+    def test_the_parents_runs_are_known_the_second_time(self):
+        lm = WorldLM(ladder, propose=lambda one: {"new_instruction": f"{one.key} know 0"})
+        evolved(lm, rows(3), valset=rows(2, start=10), max_metric_calls=18)
+        # Counted 2 + 6 + 6 + 6. 2 runs, 3 of the parent, once, and 3 a child: 11 after two, and the 5 of a
+        # third fit.
+        assert runs(lm) == 14
+
+    def test_two_that_come_to_the_same_are_one_candidate(self):
+        # Side by side, both iterations have the student as parent, and are told "know 5".
+        lm = WorldLM(ladder, propose=lambda one: {"new_instruction": "know 5"})
+        result = evolved(lm, rows(6), max_metric_calls=60, trials_in_flight=2)
+        assert tree(result) == [((), 1 / 6), ((0,), 1.0)]
+        assert len(reflections(lm)) == 2
+
     def test_a_child_that_is_no_better_is_not_evaluated_further(self):
         # "know 0" is as good as the student's. 6 + 6 + 6 counted; 6 runs, then 3 a child.
         lm = WorldLM(ladder, propose=lambda one: {"new_instruction": f"{one.key} know 0"})

@@ -60,7 +60,7 @@ class TestMerge:
         assert result_bound(36, 4) == CallBound(36 + 4, 72 + 4)
 
     def test_a_merge_that_loses_what_a_parent_had_is_not_kept(self):
-        lm = WorldLM(sides(clash=True), propose=to_sides)
+        lm = WorldLM(sides(clash="l"), propose=to_sides)
         result = evolved(
             lm,
             two_rows(),
@@ -71,6 +71,19 @@ class TestMerge:
         )
         # (0, 0, 1, 0) is below the bar of 2.
         assert tree(result) == [((), 0.25), ((0,), 0.5), ((0,), 0.5), ((1, 2), None)]
+
+    def test_a_merge_that_is_as_good_as_the_better_parent_is_kept(self):
+        lm = WorldLM(sides(clash="l0"), propose=to_sides)
+        result = evolved(
+            lm,
+            two_rows(),
+            student=Two(),
+            seed=self.seed,
+            max_metric_calls=36,
+            reflection_minibatch_size=4,
+        )
+        # (0, 1, 1, 0) reaches the bar of 2.
+        assert tree(result)[3] == ((1, 2), 0.5)
 
     @pytest.mark.parametrize("off", [{"use_merge": False}, {"max_merge_invocations": 0}])
     def test_without_merges(self, off):
@@ -169,6 +182,19 @@ class TestSideBySide:
         assert outcomes[0] == outcomes[1] == outcomes[2]
         parents = [len(parents) for *_, parents, _, _ in outcomes[0]["candidates"]]
         assert 2 in parents
+
+    def test_a_merge_is_tried_on_five_and_then_on_all(self):
+        trainset = [
+            Example(question=f"{side}{i}", answer=f"yes {side}{i}").with_inputs("question")
+            for i in range(5)
+            for side in "xr"
+        ]
+        lm = WorldLM(self.answer)
+        result = evolved(lm, trainset, student=Two(), seed=3, max_metric_calls=150)
+        merges = [c for c in result.candidates if len(c.parents) == 2]
+        assert merges
+        assert {(c.spent.runs, c.score is None) for c in merges} <= {(5, True), (10, False)}
+        assert lm.taken == sum(c.spent.calls for c in result.candidates) + len(reflections(lm))
 
     def test_no_candidate_twice(self):
         for seed in range(3):

@@ -118,4 +118,6 @@ def test_progress_counts_what_metrics_are_asked():
     assert {event.phase for event in events} >= {"evaluate", "feedback", "reflect"}
     assert all(event.done <= event.total for event in events)
     totals = [event.total for event in events]
+    # 30 evaluations and (30 - 4) / 6 = 5 reflections, each on 3 runs.
+    assert totals[0] == 30 + 5 + 15
     assert totals == sorted(totals, reverse=True)
