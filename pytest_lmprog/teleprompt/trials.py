@@ -116,7 +116,8 @@ class Trials:
     def open(
         self, space: Space, sampler: Sampler, make: Callable[[Point], Made], *, begun: Point | None = None
     ) -> None:
-        """Go on with trials over ``space``. ``begun`` is the point of the program that it began with."""
+        """Go on with trials over ``space``. ``begun`` is the point of the program that it began with, if it
+        did."""
         self._sampler, self._make = sampler, make
         if begun is not None:
             self.entries[0].point = begun
@@ -210,8 +211,8 @@ class Trials:
         entry.told.update(step.positions)
         if not step.full:
             entry.means.append(score)
-        if entry.point is not None:
-            sampler.tell(entry.point, score)
+        assert entry.point is not None  # whoever begins with a program says which point it is
+        sampler.tell(entry.point, score)
 
     def leader(self) -> Combination | None:
         """Return the best of the combinations that are evaluated fully, or None."""

@@ -161,6 +161,7 @@ class TestSizes:
         [
             # trials = max(2 * choices * log2(candidates), 1.5 * candidates), rounded down.
             ("light", QA, 40, False, Sizes(6, 3, 10, 40, None)),
+            ("light", QA, 50, False, Sizes(6, 3, 10, 50, None)),
             ("light", QA, 51, False, Sizes(6, 3, 10, 51, 35)),
             ("light", QA, 500, False, Sizes(6, 3, 10, 100, 35)),
             ("light", QA, 500, True, Sizes(6, 6, 9, 100, 35)),
@@ -227,11 +228,24 @@ class TestPrograms:
     def test_where_all_is_frozen_the_program_is_evaluated_as_it_is(self):
         student = labeled_of(QA(), 2)
         student.freeze()
-        result, _, lm = self.run(student=student)
+        result, sampler, lm = self.run(student=student)
+        assert [kind for kind, *_ in sampler.log] == ["tell"]
         assert [c.label for c in result.candidates] == ["default"]
         assert not any(one.is_proposal for one in lm.live)
         assert len(lm.live) == 8
         assert shown(result.program) == shown(student)
+
+    @pytest.mark.parametrize("frozen", [False, True])
+    def test_progress_ends_where_it_said(self, frozen):
+        events = []
+        student = QA()
+        if frozen:
+            student.freeze()
+        strategy, _ = scripted(small(num_candidates=2, num_trials=9, minibatch_full_eval_steps=2), [])
+        with context(lm=WorldLM(knowing(*range(8)))):
+            runtime = CompileRuntime(progress=events.append)
+            strategy.compile_result(task(rows(8), student=student), runtime)
+        assert events[-1].done == events[-1].total == len(events)
 
     def test_the_students_own_demos_are_a_choice(self):
         student = LabeledFewShot(k=2, sample=False).compile(QA(), trainset=rows(2, start=50))

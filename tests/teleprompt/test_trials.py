@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from threading import Barrier
+from threading import Barrier, Event
+from time import sleep
 
 import pytest
 from hypothesis import given, settings
@@ -245,6 +246,33 @@ class TestByHand:
         # Two steps at a time: the default and trial 1, trials 1 and 2. The full evaluation needs both
         # told; trial 3 is in flight beside it.
         assert kinds == ["ask", "tell", "ask", "tell", "tell", "ask", "tell", "tell", "tell"]
+
+    def test_a_full_evaluation_waits_for_all_trials_before_it(self, monkeypatch):
+        # Demo q1 is wrong on its batch, demo q0 right: with three steps at a time it is chosen all the same.
+        _, sampler, _ = self.run(
+            [of(1), of(2)], [[2, 3], [1, 2]], monkeypatch=monkeypatch, trials_in_flight=3
+        )
+        assert sampler.told == [(0, 0, 0.25), (0, 1, 0.0), (0, 2, 1.0), (0, 2, 0.75)]
+
+    def test_what_is_not_told_yet_does_not_count(self, monkeypatch):
+        # The startup: two trials of demo q1, on 0, 1 and on 2, 3, side by side. The first ends last; by then
+        # all scores of demo q1 are there. It is evaluated fully after it, as it would be one by one.
+        monkeypatch.setattr(trials, "STARTUP", 10)
+        quick = Event()
+        real = self.answer
+
+        def answer(one):
+            if one.shown == ["q1"] and not one.is_proposal:
+                if one.inputs["question"] in ("q10", "q11"):
+                    assert quick.wait(timeout=20)
+                    sleep(0.05)
+                elif one.inputs["question"] == "q13":
+                    quick.set()
+            return real(one)
+
+        monkeypatch.setattr(self, "answer", answer)
+        _, sampler, _ = self.run([of(1), of(1)], [[0, 1], [2, 3]], monkeypatch=monkeypatch, steps=1)
+        assert sampler.told == [(0, 0, 0.25), (0, 1, 1.0), (0, 1, 0.5), (0, 1, 0.0)]
 
 
 def test_the_first_steps_are_drawn_at_once_and_run_together():
