@@ -147,6 +147,7 @@ class MIPROv2(TeleprompterBase):
 
     headline: ClassVar[tuple[str, ...]] = ("auto",)
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads", "verbose", "track_stats", "log_dir"})
+    libraries: ClassVar[tuple[str, ...]] = ("optuna",)
 
     def __post_init__(self) -> None:
         if self.auto is not None and self.auto not in AUTO:

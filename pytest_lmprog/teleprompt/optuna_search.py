@@ -64,6 +64,7 @@ class BootstrapFewShotWithOptuna(TeleprompterBase):
 
     headline: ClassVar[tuple[str, ...]] = ("max_bootstrapped_demos", "num_candidate_programs")
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads"})
+    libraries: ClassVar[tuple[str, ...]] = ("optuna",)
 
     def __post_init__(self) -> None:
         for name in ("num_candidate_programs", "trials_in_flight"):

@@ -45,6 +45,9 @@ class TeleprompterBase(ABC):
     unlisted: ClassVar[frozenset[str]] = frozenset()
     """Settings that cannot change the result: left out of ``settings()``."""
 
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose versions can change the result: they stand in the snapshot."""
+
     @abstractmethod
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Return the plan that compiles. It must depend on nothing but the study and what runs return."""

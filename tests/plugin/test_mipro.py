@@ -67,11 +67,12 @@ def triage(project: Any) -> Any:
 
 @pytest.mark.usefixtures("optuna")
 class TestMIPROv2:
-    def test_the_snapshot_has_the_instruction_and_replays(self, triage: Any) -> None:
+    def test_the_snapshot_has_the_instruction_and_replays(self, triage: Any, optuna: Any) -> None:
         triage.compiled(MIPRO.format("")).assert_outcomes(passed=4)
         text = triage.snapshot()
         assert "instructions: Route the ticket." in text
         assert "MIPROv2" in text
+        assert f"libraries:\n  optuna: {optuna.__version__}\n" in text
         calls = triage.calls
         triage.run("--lm-record=none").assert_outcomes(passed=4)
         triage.compiled(MIPRO.format("")).assert_outcomes(passed=4)

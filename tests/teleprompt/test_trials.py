@@ -14,6 +14,7 @@ from pytest_lmprog.programs import context
 from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna, CompileRuntime, MIPROv2, trials
 from pytest_lmprog.teleprompt.seeds import seeded
 from pytest_lmprog.teleprompt.trials import Schedule
+from tests.teleprompt.conformance import Noted
 from tests.teleprompt.world import (
     PlainAdapter,
     WorldLM,
@@ -78,11 +79,10 @@ def no_startup(monkeypatch):
     monkeypatch.setattr(trials, "STARTUP", 1)
 
 
-def compiled(strategy, lm, trainset, *, concurrency=8, seed=0, **more):
+def compiled(strategy, lm, trainset, *, concurrency=8, seed=0, journal=None, **more):
+    runtime = CompileRuntime(seed, concurrency, **({} if journal is None else {"journal": journal}))
     with context(lm=lm, adapter=PlainAdapter()):
-        return strategy.compile_result(
-            task(trainset, **more), CompileRuntime(concurrency=concurrency, seed=seed)
-        )
+        return strategy.compile_result(task(trainset, **more), runtime)
 
 
 class TestSchedule:
@@ -132,7 +132,9 @@ class TestByHand:
 
     PRESENT = "Given the fields `question`, produce the fields `answer`."
 
-    def run(self, points, batches, *, monkeypatch, steps=2, proposals=(PRESENT, PRESENT), **more):
+    def run(
+        self, points, batches, *, monkeypatch, steps=2, proposals=(PRESENT, PRESENT), journal=None, **more
+    ):
         monkeypatch.setattr(trials.Trials, "_batch", lambda self, trial, size: batches[trial])
         strategy = MIPROv2(
             exact,
@@ -149,7 +151,7 @@ class TestByHand:
         )
         strategy, sampler = scripted(strategy, points)
         lm = WorldLM(self.answer, propose=lambda one: {"proposed_instruction": proposals[one.rollout - 1]})
-        return compiled(strategy, lm, rows(3), valset=rows(4, start=10)), sampler, lm
+        return compiled(strategy, lm, rows(3), valset=rows(4, start=10), journal=journal), sampler, lm
 
     def runs(self, lm, *shown):
         """Return the validation rows that were run with these demos, in order."""
@@ -213,6 +215,11 @@ class TestByHand:
         assert sampler.told == [(0, 0, 0.25), (0, 1, 1.0), (0, 2, 1.0), (0, 1, 0.5)]
         assert [(c.score, c.spent.runs) for c in result.candidates] == [(0.25, 4), (0.5, 4), (None, 1)]
         assert (result.winner, result.score) == (1, 0.5)
+
+    def test_each_combination_is_noted_once(self, monkeypatch):
+        journal = Noted()
+        self.run([of(1), of(2)], [[0], [2]], monkeypatch=monkeypatch, journal=journal)
+        assert [(e["index"], e["score"]) for e in journal.noted] == [(0, 0.25), (1, 0.5), (2, None)]
 
     def test_what_is_evaluated_fully_is_not_so_again(self, monkeypatch):
         result, sampler, lm = self.run([of(1), of(0)], [[0], [0]], monkeypatch=monkeypatch, steps=1)

@@ -201,6 +201,8 @@ def _snapshot(
 
 def _provenance(session: Session, compiled: CompileOutcome | None) -> dict[str, Any]:
     """Return the header's words on how the prompts came about."""
+    from importlib.metadata import version
+
     if compiled is None or compiled.result is None or compiled.teleprompter is None:
         return {}
     name, settings = teleprompter_settings(compiled.teleprompter)
@@ -211,6 +213,7 @@ def _provenance(session: Session, compiled: CompileOutcome | None) -> dict[str, 
         "seed": session.settings.seed,
         "validation": validation,
         "lineage": lineage(result),
+        "libraries": {name: version(name) for name in getattr(compiled.teleprompter, "libraries", ())},
         "stopped": "budget" if result.stopped == "budget" else None,
     }
 
