@@ -51,6 +51,18 @@ def test_an_ensemble_keeps_to_the_calls_that_were_promised(project) -> None:
     assert project.run("--lm-record=none").ret == 0
 
 
+def test_its_training_examples_are_scored_by_all_members(project) -> None:
+    rows = "- {id: val-1, ticket: 'They charged me', team: billing, split: val}\n"
+    with (project.path / "tickets.yaml").open("a") as file:
+        file.write(rows)
+    more = ", max_calls=1, valset='tickets.yaml', val_split='val'"
+    learning(project, f"lmp.Ensemble(of={SEARCH}, size=2)", more=more)
+    # The search: bootstraps 2 x 2, evaluations 4 x 1; the ensemble 1 x 2. Its training examples: 2 x 2.
+    dry = project.run("--lm-compile", "--lm-dry-run")
+    dry.stdout.fnmatch_lines(["*::TestTriage  *10 *4 *4 *8 *26 *"])
+    assert project.run("--lm-compile").ret == 0
+
+
 def test_a_function_of_the_users_reduces(project) -> None:
     learning(project, f"lmp.Ensemble(of={SEARCH}, size=2, reduce_fn=first)", "from program import first")
     program = (project.path / "program.py").read_text()

@@ -148,6 +148,7 @@ def test_an_ensemble_can_be_a_step():
         run(again, WorldLM(by_demo()))
 
 
+@pytest.mark.filterwarnings("ignore:Ensemble")
 def test_programs_are_combined_as_in_dspy():
     a, b = QA(), QA()
     program = Ensemble(reduce_fn=last, size=1).compile([a, b])

@@ -178,6 +178,7 @@ def test_the_tie_breaker_counts_what_a_prompt_shows():
     assert two - one == len(demo)
 
 
+@pytest.mark.filterwarnings("ignore:KNNFewShot")
 def test_compile_is_dspys():
     lm = WorldLM(knowing(1))
     with context(lm=lm):
