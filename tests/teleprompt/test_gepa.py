@@ -18,7 +18,7 @@ from tests.teleprompt.gepa_world import (
     texts,
     tree,
 )
-from tests.teleprompt.world import QA, Asked, WorldLM, rows
+from tests.teleprompt.world import QA, Asked, WorldLM, labeled_of, rows
 
 
 class TestLadder:
@@ -132,6 +132,13 @@ class TestLadder:
         result = evolved(lm, rows(3), valset=rows(2, start=10), max_metric_calls=15)
         assert tree(result) == [((), 0.5), ((0,), 1.0), ((1,), 1.0)]
         assert result.winner == 2
+
+    def test_demos_stay_and_an_examples_own_is_left_out(self):
+        lm = WorldLM(ladder, propose=next_rung)
+        result = evolved(lm, rows(3), student=labeled_of(QA(), 2), max_metric_calls=13)
+        assert [demo["question"] for demo in result.program.answer.demos] == ["q0", "q1"]
+        asked = {one.inputs["question"]: one.shown for one in lm.live if not one.is_proposal}
+        assert asked == {"q0": ["q1"], "q1": ["q0"], "q2": ["q0", "q1"]}
 
 
 class TestRejections:
