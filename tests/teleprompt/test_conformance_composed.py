@@ -19,7 +19,7 @@ class TestBetterTogether(TeleprompterConformance):
     ranks = True
 
     def make(self) -> TeleprompterBase:
-        search = BootstrapFewShotWithRandomSearch(max_labeled_demos=4, num_candidate_programs=1)
+        search = BootstrapFewShotWithRandomSearch(max_labeled_demos=4, num_candidate_programs=0)
         return BetterTogether(
             exact, p=search, w=BootstrapFewShot(max_bootstrapped_demos=2), strategy="p -> w -> p"
         )
@@ -30,7 +30,7 @@ class TestBetterTogetherWithMetricsOfTheirOwn(TeleprompterConformance):
 
     def make(self) -> TeleprompterBase:
         search = BootstrapFewShotWithRandomSearch(
-            lambda e, p, trace=None: len(p.answer) < 4, max_labeled_demos=4, num_candidate_programs=1
+            lambda e, p, trace=None: len(p.answer) < 4, max_labeled_demos=4, num_candidate_programs=0
         )
         return BetterTogether(exact, labels=LabeledFewShot(2), p=search, strategy="labels -> p")
 
@@ -39,7 +39,7 @@ class TestEnsemble(TeleprompterConformance):
     ranks = True
 
     def make(self) -> TeleprompterBase:
-        search = BootstrapFewShotWithRandomSearch(metric=exact, max_labeled_demos=4, num_candidate_programs=1)
+        search = BootstrapFewShotWithRandomSearch(metric=exact, max_labeled_demos=4, num_candidate_programs=0)
         return Ensemble(of=search, size=3)
 
 
@@ -55,7 +55,7 @@ class TestKNNFewShotOfLabeledRows(TeleprompterConformance):
         return KNNFewShot(3, metric=exact, max_bootstrapped_demos=0)
 
 
-class TestSearchAfterKNNFewShot(TeleprompterConformance):
+class TestSequenceOfKNNFewShot(TeleprompterConformance):
     ranks = True
 
     def make(self) -> TeleprompterBase:
