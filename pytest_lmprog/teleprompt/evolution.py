@@ -41,6 +41,7 @@ class Evolution:
         self.names = [name for name, _ in learners(task.student)]
         self.population = Population()
         self.tried: frozenset[Wording] = frozenset()
+        self.rejected: frozenset[tuple[Wording, frozenset[int]]] = frozenset()
         self.candidates: list[Candidate] = []
         self.runs: dict[int, Runs] = {}
         self.counts: dict[int, int] = {}
@@ -139,6 +140,7 @@ class Evolution:
             self.begun,
             self.population,
             self.tried,
+            self.rejected,
             parent,
             batch,
             known,
@@ -182,7 +184,10 @@ class Evolution:
         self.made += outcome.made
         if outcome.texts is None or wording(outcome.texts) in self.tried:
             return  # no child, or one that an iteration before it came to meanwhile
-        self.tried |= {wording(outcome.texts)}
+        if outcome.kept:
+            self.tried |= {wording(outcome.texts)}
+        else:
+            self.rejected |= {(wording(outcome.texts), frozenset(outcome.runs))}
         index = len(self.candidates)
         self.runs[index] = outcome.runs
         score = self._join(index, outcome) if outcome.kept else None

@@ -148,7 +148,8 @@ class Reflecting:
 
     Parameters
     ----------
-    population, tried: as they were when the iteration began: those evaluated fully, and all programs tried.
+    population, tried, rejected: as they were when the iteration began: the members, their programs, and
+        others with the minibatches that they were no better on.
     batch: places of the minibatch.
     known: runs of the parent that had been had.
     names: predictors to change, or the function that names them.
@@ -159,6 +160,7 @@ class Reflecting:
     number: int
     population: Population
     tried: frozenset[Wording]
+    rejected: frozenset[tuple[Wording, frozenset[int]]]
     parent: Member
     batch: tuple[int, ...]
     known: Runs
@@ -239,7 +241,8 @@ class Reflecting:
 
     def _child(self, texts: Mapping[str, str], runs: Runs) -> Plan[tuple[dict[int, CaseResult], bool]]:
         lab = self.lab
-        if wording(texts) in self.tried:  # the parent itself, most often
+        known = wording(texts)
+        if known in self.tried or (known, frozenset(self.batch)) in self.rejected:
             return {}, False
         child = yield from lab.run(texts, self.batch, "minibatch", number=self.number)
         kept = lab.score(child, self.batch) > lab.score(runs, self.batch)

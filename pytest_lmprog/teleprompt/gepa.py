@@ -43,8 +43,9 @@ class GEPA(TeleprompterBase):
 
     An own engine, not the ``gepa`` package's: that blocks, keeps its state in a pickle, goes by the order of
     sets and counts its budget after the fact. Stated differences: an evaluation that was had before is not
-    made again, ``max_metric_calls`` is never exceeded, a minibatch holds no example twice, a child that was
-    tried before is not tried again, and members are merged whatever the size of the valset.
+    made again, ``max_metric_calls`` is never exceeded, a minibatch holds no example twice, a child that is a
+    candidate already, or was rejected on the same minibatch, is not tried again, and members are merged
+    whatever the size of the valset.
 
     Parameters
     ----------

@@ -176,12 +176,17 @@ class TestRejections:
         assert runs(lm) == 3
         assert reflections(lm) != []
 
-    def test_a_child_that_was_rejected_is_not_tried_again(self):
+    def test_a_child_that_was_rejected_is_not_tried_again_on_the_same_minibatch(self):
         lm = WorldLM(ladder, propose=lambda one: {"new_instruction": "know 0"})
-        result = evolved(lm, rows(6), max_metric_calls=60)
-        assert tree(result) == [((), 1 / 6), ((0,), None)]
-        assert runs(lm) == 9
-        assert len(reflections(lm)) == 9  # 6, then 6 each time: 12, 18, ... 60
+        result = evolved(lm, rows(3), max_metric_calls=21)
+        assert tree(result) == [((), 1 / 3), ((0,), None)]
+        assert lm.taken == 6 + 3  # the program, the child once; counted 3, 9, 15, 21
+
+    def test_a_child_that_was_rejected_may_be_better_on_another_minibatch(self):
+        # One example a minibatch: "know 1" is better on q1 alone, which by this seed comes after two others.
+        lm = WorldLM(ladder, propose=lambda one: {"new_instruction": "know 1"})
+        result = evolved(lm, rows(6), max_metric_calls=30, reflection_minibatch_size=1, seed=3)
+        assert tree(result) == [((), 1 / 6), ((0,), None), ((0,), None), ((0,), 2 / 6)]
 
     def test_a_child_that_is_a_candidate_already_costs_nothing(self):
         # Always "know 1": kept once (3 runs), then it is the parent, and the proposal is the parent itself.

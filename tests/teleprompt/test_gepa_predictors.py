@@ -162,7 +162,7 @@ class TestSideBySide:
             "answer": f"yes {question}" if portion(question, one.instructions) < 0.5 else f"no {question}"
         }
 
-    def outcome(self, concurrency: int, seed: int, **settings: Any) -> Any:
+    def result(self, concurrency: int, seed: int, **settings: Any) -> Any:
         lm = WorldLM(self.answer, latency=jitter)
         trainset = [
             Example(question=f"{side}{i}", answer=f"yes {side}{i}").with_inputs("question")
@@ -173,12 +173,12 @@ class TestSideBySide:
             lm, trainset, student=Two(), seed=seed, concurrency=concurrency, max_metric_calls=150, **settings
         )
         assert runs(lm) <= 150
-        return result_of(result)
+        return result
 
     @pytest.mark.parametrize("in_flight", [1, 4])
     @pytest.mark.parametrize("seed", [3, 5])  # by which there is a merge
     def test_the_same_at_any_concurrency(self, in_flight, seed):
-        outcomes = [self.outcome(slots, seed, trials_in_flight=in_flight) for slots in (1, 8, 64)]
+        outcomes = [result_of(self.result(slots, seed, trials_in_flight=in_flight)) for slots in (1, 8, 64)]
         assert outcomes[0] == outcomes[1] == outcomes[2]
         parents = [len(parents) for *_, parents, _, _ in outcomes[0]["candidates"]]
         assert 2 in parents
@@ -196,8 +196,8 @@ class TestSideBySide:
         assert {(c.spent.runs, c.score is None) for c in merges} <= {(5, True), (10, False)}
         assert lm.taken == sum(c.spent.calls for c in result.candidates) + len(reflections(lm))
 
-    def test_no_candidate_twice(self):
+    def test_no_program_is_evaluated_fully_twice(self):
         for seed in range(3):
-            found = self.outcome(8, seed, trials_in_flight=4)
-            kept = [tuple(texts.items()) for *_, texts, _ in found["candidates"]]
-            assert len(set(kept)) == len(kept)
+            result = self.result(8, seed, trials_in_flight=4)
+            full = [c for c in result.candidates if c.score is not None]
+            assert len({str(instructions_of(c.program)) for c in full}) == len(full)
