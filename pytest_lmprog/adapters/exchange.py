@@ -5,7 +5,7 @@ The same generator is driven by a blocking and by an awaiting caller, so the two
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -30,6 +30,7 @@ __all__ = [
     "correctable",
     "corrected",
     "exchange",
+    "prompt_as_sent",
 ]
 
 
@@ -114,6 +115,14 @@ def exchange(lm: LanguageModel, ask: Ask, configured: Adapter | None = None) -> 
     if tools is not None and lm.capabilities().tools is not False:
         return _offering(tools, lm, ask, configured)
     return _asked(lm, ask, configured)
+
+
+def prompt_as_sent(
+    adapter: Adapter, signature: type[Signature], demos: Sequence[Mapping[str, Any]], *, tools: bool
+) -> Prompt:
+    """Return the prompt that ``exchange`` sends: without the tools where they are offered natively."""
+    native = with_tools(signature) if tools and getattr(adapter, "exchange", None) is None else None
+    return adapter.prompt(signature, demos) if native is None else native.prompt(adapter, demos)
 
 
 def _asked(lm: LanguageModel, ask: Ask, configured: Adapter | None) -> Exchange:

@@ -29,8 +29,9 @@ def fields_of(predictor: Predict) -> tuple[FieldSnapshot, ...]:
     )
 
 
-def capture(program: Module, adapter: Adapter) -> dict[str, PredictorSnapshot]:
-    """Return the predictors of ``program`` by name, their prompts rendered by ``adapter`` (or by their own).
+def capture(program: Module, adapter: Adapter, *, tools: bool = False) -> dict[str, PredictorSnapshot]:
+    """Return the predictors of ``program`` by name, their prompts rendered by ``adapter`` (or by their own);
+    with ``tools`` as a model with native tool calls is sent them.
 
     Raises SnapshotError for a demo that has no plain form."""
     from pytest_lmprog.programs.state import dump_state
@@ -41,7 +42,7 @@ def capture(program: Module, adapter: Adapter) -> dict[str, PredictorSnapshot]:
             instructions=state[name]["instructions"],
             fields=fields_of(predictor),
             demos=tuple(state[name]["demos"]),
-            messages=_messages(predictor, adapter),
+            messages=_messages(predictor, adapter, tools),
             adapter=_own_adapter(predictor, adapter),
             frozen=predictor.is_frozen,
             nearest=_nearest(state[name].get("nearest")),
@@ -66,8 +67,12 @@ def ensemble_of(program: Module, written: Module) -> EnsembleInfo | None:
     return EnsembleInfo(len(program.programs), function_name(program.reduce_fn))
 
 
-def _messages(predictor: Predict, adapter: Adapter) -> tuple[dict[str, object], ...]:
-    prompt = (predictor.adapter or adapter).prompt(predictor.signature, predictor.shown_demos)
+def _messages(predictor: Predict, adapter: Adapter, tools: bool) -> tuple[dict[str, object], ...]:
+    from pytest_lmprog.adapters.exchange import prompt_as_sent
+
+    prompt = prompt_as_sent(
+        predictor.adapter or adapter, predictor.signature, predictor.shown_demos, tools=tools
+    )
     return tuple(_shown(message) for message in prompt.template())
 
 

@@ -108,6 +108,7 @@ def _header_values(header: Header | None) -> dict[str, Any]:
         "program": header.program,
         "model": model.name if model else None,
         "model can do JSON": model.capabilities.json_schema if model else None,
+        "model can call tools": model.capabilities.tools if model else None,
         "adapter": header.adapter,
         "teleprompter": teleprompter.name if teleprompter else None,
         **{f"setting {name}": value for name, value in settings.items()},

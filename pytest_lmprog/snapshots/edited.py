@@ -23,7 +23,8 @@ def edited_predictors(snapshot: Snapshot, restored: Module) -> list[str]:
     adapter = adapter_named(snapshot.header.adapter)
     if adapter is None or snapshot.header.prompt_format != PROMPT_FORMAT:
         return []
-    rendered = capture(restored, adapter)
+    model = snapshot.header.model
+    rendered = capture(restored, adapter, tools=model is not None and model.capabilities.tools is True)
     return [
         name
         for name, stored in snapshot.predictors.items()

@@ -171,9 +171,9 @@ def _model(entry: Entry | None) -> ModelInfo | None:
     capabilities = model.get("capabilities")
     if capabilities is None:
         return ModelInfo(model["name"].text())
-    known = capabilities.record(required=(), optional=("json_schema",))
-    schema = known.get("json_schema")
-    return ModelInfo(model["name"].text(), Capabilities(None if schema is None else schema.boolean()))
+    known = capabilities.record(required=(), optional=("json_schema", "tools"))
+    can = {name: entry.boolean() for name, entry in known.items()}
+    return ModelInfo(model["name"].text(), Capabilities(**can))
 
 
 def _teleprompter(entry: Entry | None) -> TeleprompterInfo | None:

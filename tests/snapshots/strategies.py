@@ -113,10 +113,11 @@ cases = st.builds(
 metrics = st.builds(
     MetricBaseline, st.none() | shares, st.integers(0, 99), st.dictionaries(texts, cases, max_size=3)
 )
+known = st.sampled_from([None, True, False])
 headers = st.builds(
     Header,
     texts,
-    st.none() | st.builds(ModelInfo, texts, st.builds(Capabilities, st.sampled_from([None, True, False]))),
+    st.none() | st.builds(ModelInfo, texts, st.builds(Capabilities, known, known)),
     texts,
     st.integers(0, 9),
     st.none() | st.builds(TeleprompterInfo, texts, st.dictionaries(texts, plain, max_size=3)),

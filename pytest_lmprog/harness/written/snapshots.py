@@ -195,7 +195,8 @@ def _snapshot(
         **_provenance(session, compiled),
     )
     fingerprint = fingerprint_of(session, prepared.unit, prepared.written, prepared.lm)
-    snapshot = Snapshot(header, capture(prepared.program, adapter), fingerprint=fingerprint)
+    predictors = capture(prepared.program, adapter, tools=model.capabilities.tools is True)
+    snapshot = Snapshot(header, predictors, fingerprint=fingerprint)
     return redacted(snapshot, session.clean)
 
 
