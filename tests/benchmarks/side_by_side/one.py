@@ -54,6 +54,7 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     names = _names(given)
     exec(compile(PROGRAM, "program", "exec", dont_inherit=True), names)
+    names["dspy"].settings.lm("Say hello.")  # what is imported for a first call is no part of compiling
     before, start = _count(given), time.perf_counter()
     program = _compiled(given["optimizer"], names)
     seconds, compiled = time.perf_counter() - start, _count(given)
