@@ -41,6 +41,12 @@ class BootstrapFinetune(TeleprompterBase):
     Where no run is kept, or the budget ends the runs, nothing is trained and the program is as written.
     A budget counts calls, not what a provider takes for training.
 
+    Differs from DSPy 3.4: chats show the student's instructions and demos (DSPy: the teacher's), because that
+    is what the trained model will be asked, and an example's own demo is left out of its chat; calls belong
+    to predictors by name (DSPy: by their place in the trace), and those whose answer did not parse, or that a
+    check rejected, are left out; with several LMs each is trained on the calls of its own predictors (DSPy:
+    on all); an LM that is configured need not be set on each predictor; the student is untouched.
+
     Parameters
     ----------
     metric: ``f(example, prediction, trace=None)``; overrides the unit's metrics. Without any, each run that

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_lmprog.errors import UsageError
+from pytest_lmprog.lm.client import LM
 from pytest_lmprog.lm.finetuning.origin import Origin
 from pytest_lmprog.lm.finetuning.provider import FinetuneJob
 from pytest_lmprog.lm.types import LanguageModel
@@ -26,6 +27,8 @@ class FakeProvider:
 
     def finetune(self, job: FinetuneJob) -> Any:
         self.jobs.append(job)
+        if isinstance(job.lm, LM):
+            return job.lm
         made = replace(job.lm, model=f"{job.lm.model}+{job.identity}")
         made.origin = Origin(job.lm.model, self.name, job.data.digest[:12], len(job.data))
         return made

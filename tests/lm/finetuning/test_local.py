@@ -169,6 +169,15 @@ def test_training_data_is_one_chat_a_line_in_utf8():
     assert "ü".encode() in odd.jsonl()
 
 
+def test_rows_are_written_in_the_order_in_which_llama_cpp_rotates_them():
+    numpy = pytest.importorskip("numpy")
+    from pytest_lmprog.lm.finetuning.gguf_writing import _rotated
+
+    # Two heads of four rows: of each, the halves (0 1 | 2 3) become pairs (0 2, 1 3).
+    rows = numpy.arange(8).reshape(8, 1)
+    assert _rotated(rows, 2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+
+
 FORM: dict[str, Any] = {
     "type": "json_schema",
     "json_schema": {
