@@ -17,7 +17,15 @@ __all__ = ["Child", "Forks"]
 _SERVE = """
 import json, os, signal, sys
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+import contextlib, importlib, pkgutil
 import litellm, pytest, pytest_lmprog.plugin
+for found in pkgutil.walk_packages(pytest_lmprog.__path__, "pytest_lmprog."):
+    if not found.name.endswith("__main__"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(found.name)
+for name in ("httpx", "openai", "yaml", "diskcache", "hypothesis", "coverage", "xdist.plugin", "optuna"):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
 
 def child(order):
     os.chdir(order["cwd"])

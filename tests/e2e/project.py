@@ -38,7 +38,7 @@ class Clerk(lmp.Module):
 
 UNIT = """
 import pytest
-from pytest_lmprog.teleprompt import BootstrapFewShotWithRandomSearch
+import pytest_lmprog.teleprompt as tp
 from program import Clerk
 
 class Thing:
@@ -46,8 +46,7 @@ class Thing:
 
 @pytest.mark.lm_program(
     program=Clerk,
-    teleprompter=BootstrapFewShotWithRandomSearch(
-        max_bootstrapped_demos=2, max_labeled_demos=4, num_candidate_programs={candidates}, max_rounds=2),
+    teleprompter={teleprompter},
     trainset="letters.yaml", train_split="train", valset="letters.yaml", val_split="val",
 )
 @pytest.mark.lm_examples("letters.yaml", split="dev")
@@ -67,6 +66,10 @@ class TestClerk:
 """
 
 
+SEARCH = """tp.BootstrapFewShotWithRandomSearch(
+        max_bootstrapped_demos=2, max_labeled_demos=4, num_candidate_programs={candidates}, max_rounds=2)"""
+
+
 def letters(train: int = 8, val: int = 8, dev: int = 6) -> str:
     """Return the dataset as YAML."""
     topics = ("account", "billing", "bug", "feature")
@@ -82,16 +85,16 @@ def letters(train: int = 8, val: int = 8, dev: int = 6) -> str:
 
 
 class Project:
-    """The project, at ``path``, that asks the server at ``url``."""
+    """The project, at ``path``, that asks the server at ``url``. ``teleprompter``: as an expression, in which
+    ``tp`` are the teleprompters; by default a random search."""
 
-    def __init__(self, path: Path, url: str, *, candidates: int = 3) -> None:
+    def __init__(self, path: Path, url: str, *, candidates: int = 3, teleprompter: str | None = None) -> None:
         self.path, self.url = path, url
         path.mkdir(parents=True, exist_ok=True)
         self.write("program.py", PROGRAM)
         self.write("letters.yaml", letters())
-        self.write(
-            "tests/test_clerk.py", UNIT.format(candidates=candidates).replace('"letters', '"../letters')
-        )
+        unit = UNIT.format(teleprompter=teleprompter or SEARCH.format(candidates=candidates))
+        self.write("tests/test_clerk.py", unit.replace('"letters', '"../letters'))
         self.write("pytest.ini", "[pytest]\npythonpath = .\nlm_model = openai/fake\n")
 
     def write(self, name: str, text: str) -> None:

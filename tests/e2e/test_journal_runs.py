@@ -12,11 +12,10 @@ import pytest
 from pytest_lmprog.cli import main
 from tests.e2e.answers import topical
 from tests.e2e.forks import Forks
-from tests.e2e.project import UNIT, Project, letters
+from tests.e2e.project import SEARCH, Project, letters
 from tests.e2e.test_kill import wait_for
 from tests.support.server import FakeServer, request_digest
 
-SEARCH = UNIT[UNIT.index("BootstrapFewShotWithRandomSearch(") : UNIT.index("    trainset=")].rstrip(" ,\n")
 CLIMB = 'BetterTogether(p=COPRO(breadth=3, depth=1), w=SmallSearch, strategy="p -> w")'
 IMPORTS = """from pytest_lmprog.teleprompt import COPRO, BetterTogether, BootstrapFewShotWithRandomSearch
 SmallSearch = BootstrapFewShotWithRandomSearch(

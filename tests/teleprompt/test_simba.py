@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,9 +72,9 @@ def climbed(strategy: SIMBA, lm: WorldLM, n: int, *, seed: int = 0, concurrency:
     with context(lm=lm):
         student = more.pop("student", None) or One()
         trainset = more.pop("trainset", None) or rows(n)
-        return strategy.compile_result(
-            task(trainset, student=student, **more), CompileRuntime(seed=seed, concurrency=concurrency)
-        )
+        runtime = CompileRuntime(seed=seed, concurrency=concurrency)
+        runtime = replace(runtime, progress=more.pop("progress", runtime.progress))
+        return strategy.compile_result(task(trainset, student=student, **more), runtime)
 
 
 def asked_of(lm: WorldLM) -> list[Asked]:
@@ -383,13 +384,13 @@ class TestWeights:
         assert result.score == 0.75
 
     def test_the_student_is_weighed_too(self):
-        """The student knows q0, which weighs 3 of 4; told "worse" the LM knows q1 alone. So the second
-        step starts from the student again: there is no third program."""
-        known = {"one": ["0", "01"], "one worse": ["1", "01"]}
-        trainset = [e.copy(weight=w) for e, w in zip(rows(2), (3, 1), strict=True)]
-        lm = WorldLM(knows(known), propose=advises("worse", "worse"))
-        result = climbed(rules(bsize=2), lm, 2, trainset=trainset, valset=rows(1))
-        assert told(result) == ["one", "one worse"]
+        """The student knows q0 and q2, which weigh 2 of 5; told "better" the LM knows q1, which weighs 3. So
+        that is what learns next."""
+        known = {"one": ["02", "012"], "one better": ["1", "012"], "one better more": ["", ""]}
+        trainset = [e.copy(weight=w) for e, w in zip(rows(3), (1, 3, 1), strict=True)]
+        lm = WorldLM(knows(known), propose=advises("better", "more", "more"))
+        result = climbed(rules(), lm, 3, trainset=trainset)
+        assert told(result) == ["one", "one better", "one better more"]
 
 
 class TestTeacher:
@@ -463,7 +464,9 @@ class TestWhatFallsShort:
 
     def test_a_metric_that_always_fails(self):
         lm = WorldLM(knowing())
-        result = climbed(rules(), lm, 3, student=QA())
+        events: list[Any] = []
+        result = climbed(rules(), lm, 3, student=QA(), progress=events.append)
+        assert (events[-1].done, events[-1].total) == (15, 15), "two times 6 runs, and 3 in the end"
         note = "nothing could be learnt from the trainset (no run scored above 0): the program is as written"
         assert result.notes == (note, "no candidate scored above 0 on the 3 validation examples")
         assert (result.winner, result.score) == (0, 0.0)
