@@ -251,7 +251,7 @@ class TestPlainServer:
             {"client_session": object()},
             {"completion": lambda **_: None},
         ],
-        ids=str,
+        ids=lambda settings: next(iter(settings)),
     )
     def test_is_none_where_litellm_was_changed(self, settings: dict[str, Any]) -> None:
         assert plain_server(self.untouched(**settings), "openai/mine", "http://host/v1", "k") is None
