@@ -12,7 +12,7 @@ from pytest_lmprog.cli.context import Context
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.harness.journals import Journal, list_journals, read_journal
 from pytest_lmprog.reports.journal import journal_lines
-from pytest_lmprog.teleprompt.journal import unfinished_path
+from pytest_lmprog.teleprompt.engine.journal import unfinished_path
 
 __all__ = ["journal"]
 

@@ -27,7 +27,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module, context
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CompileResult, CompileRuntime, CompileTask, Progress, Teleprompter
-from pytest_lmprog.teleprompt.journal import FileJournal
+from pytest_lmprog.teleprompt.engine.journal import FileJournal
 
 if TYPE_CHECKING:
     from pytest_lmprog.evaluation.evaluator import Evaluation

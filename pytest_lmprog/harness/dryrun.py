@@ -12,7 +12,7 @@ from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileTask, Teleprompter
-from pytest_lmprog.teleprompt.calls import compiled_calls
+from pytest_lmprog.teleprompt.engine.calls import compiled_calls
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.session import Session

@@ -91,10 +91,10 @@ def training_score(
 def _training_score(
     teleprompter: Teleprompter, task: CompileTask, result: CompileResult, runtime: CompileRuntime
 ) -> SplitScore:
-    from pytest_lmprog.teleprompt.calls import compiled_calls
-    from pytest_lmprog.teleprompt.driver import drive
-    from pytest_lmprog.teleprompt.gathering import scored
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.calls import compiled_calls
+    from pytest_lmprog.teleprompt.engine.driver import drive
+    from pytest_lmprog.teleprompt.engine.gathering import scored
+    from pytest_lmprog.teleprompt.engine.study import Study
 
     ranking = _ranking(teleprompter, task)
     task = replace(task, max_calls=compiled_calls(teleprompter, task))

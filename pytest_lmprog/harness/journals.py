@@ -14,8 +14,8 @@ from pytest_lmprog.errors import StoreError
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.store import SNAPSHOT_FOLDER
-from pytest_lmprog.teleprompt.journal import FORMAT, KIND, unfinished_path
-from pytest_lmprog.teleprompt.lineage import ancestors
+from pytest_lmprog.teleprompt.engine.journal import FORMAT, KIND, unfinished_path
+from pytest_lmprog.teleprompt.engine.lineage import ancestors
 
 __all__ = ["Entry", "Journal", "journal_path", "list_journals", "read_journal"]
 

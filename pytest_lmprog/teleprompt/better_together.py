@@ -12,12 +12,12 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
-from pytest_lmprog.teleprompt.calls import student_bound, student_calls
+from pytest_lmprog.teleprompt.engine.calls import student_bound, student_calls
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["BetterTogether"]
 
@@ -196,7 +196,7 @@ class BetterTogether(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Run the steps."""
-        from pytest_lmprog.teleprompt.sequence import Sequel
+        from pytest_lmprog.teleprompt.plans.sequence import Sequel
 
         return (yield from Sequel(self, study).plan())
 

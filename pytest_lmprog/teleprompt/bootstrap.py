@@ -10,14 +10,14 @@ from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.programs import Example, context
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, Candidate, CompileResult, CompileTask, StopReason
-from pytest_lmprog.teleprompt.calls import teacher_bound
 from pytest_lmprog.teleprompt.checks import check_integer, check_number
+from pytest_lmprog.teleprompt.engine.calls import teacher_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.bootstrapping import Bootstrap
-    from pytest_lmprog.teleprompt.desk import Plan, Rank
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan, Rank
+    from pytest_lmprog.teleprompt.engine.study import Study
+    from pytest_lmprog.teleprompt.material.bootstrapping import Bootstrap
 
 __all__ = ["BootstrapFewShot"]
 
@@ -67,7 +67,7 @@ class BootstrapFewShot(TeleprompterBase):
 
     def check(self, task: CompileTask) -> None:
         """As in the base; and the teacher must fit, and a metric count."""
-        from pytest_lmprog.teleprompt.teacher import check_teacher
+        from pytest_lmprog.teleprompt.material.teacher import check_teacher
 
         super().check(task)
         check_teacher(task)
@@ -83,7 +83,7 @@ class BootstrapFewShot(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """One bootstrap."""
-        from pytest_lmprog.teleprompt.bootstrapping import bootstrap
+        from pytest_lmprog.teleprompt.material.bootstrapping import bootstrap
 
         found = yield from bootstrap(study, self.spec(study.task.trainset, self.max_bootstrapped_demos))
         candidate = Candidate(0, "bootstrap", found.program, None, study.characters(found.program))
@@ -93,7 +93,7 @@ class BootstrapFewShot(TeleprompterBase):
 
     def spec(self, trainset: Sequence[Example], wanted: int, rank: Rank = (0,)) -> Bootstrap:
         """Return the bootstrap of these settings over ``trainset``."""
-        from pytest_lmprog.teleprompt.bootstrapping import Bootstrap
+        from pytest_lmprog.teleprompt.material.bootstrapping import Bootstrap
 
         return Bootstrap(
             trainset,

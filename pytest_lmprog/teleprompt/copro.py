@@ -15,8 +15,8 @@ from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_numbe
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["COPRO"]
 
@@ -94,10 +94,10 @@ class COPRO(TeleprompterBase):
 
     def bound(self, task: CompileTask) -> CallBound:
         """Every proposal a program of its own, and all of them evaluated fully."""
-        from pytest_lmprog.teleprompt.ascent import evaluations, proposals
-        from pytest_lmprog.teleprompt.calls import student_bound
-        from pytest_lmprog.teleprompt.instructions import learners
-        from pytest_lmprog.teleprompt.wordings import proposer_calls
+        from pytest_lmprog.teleprompt.engine.calls import student_bound
+        from pytest_lmprog.teleprompt.material.instructions import learners
+        from pytest_lmprog.teleprompt.plans.copro.ascent import evaluations, proposals
+        from pytest_lmprog.teleprompt.plans.copro.wordings import proposer_calls
 
         size = len(learners(task.student))
         asked = sum(size * proposals(self, depth) for depth in range(self.depth))
@@ -109,7 +109,7 @@ class COPRO(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Climb."""
-        from pytest_lmprog.teleprompt.ascent import Ascent
+        from pytest_lmprog.teleprompt.plans.copro.ascent import Ascent
 
         return (yield from Ascent(self, study).plan())
 

@@ -16,8 +16,8 @@ from pytest_lmprog.teleprompt.checks import check_integer
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["Ensemble"]
 
@@ -130,7 +130,7 @@ class Ensemble(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Run the other strategy and combine its best."""
-        from pytest_lmprog.teleprompt.combining import combined
+        from pytest_lmprog.teleprompt.plans.combining import combined
 
         return (yield from combined(self, study))
 

@@ -13,14 +13,14 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs.context import required_lm
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
-from pytest_lmprog.teleprompt.calls import teacher_bound
 from pytest_lmprog.teleprompt.checks import check_integer
+from pytest_lmprog.teleprompt.engine.calls import teacher_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.finetuning.provider import FinetuneProvider
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["BootstrapFinetune"]
 
@@ -83,7 +83,7 @@ class BootstrapFinetune(TeleprompterBase):
 
     def check(self, task: CompileTask) -> None:
         """As in the base; there must be something to train, a provider that can, and a teacher that fits."""
-        from pytest_lmprog.teleprompt.teacher import check_teacher
+        from pytest_lmprog.teleprompt.material.teacher import check_teacher
 
         super().check(task)
         check_teacher(task)
@@ -126,7 +126,7 @@ class BootstrapFinetune(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Run the teacher, then train."""
-        from pytest_lmprog.teleprompt.finetuning import Finetuning
+        from pytest_lmprog.teleprompt.plans.finetuning import Finetuning
 
         return (yield from Finetuning(self, study).plan())
 

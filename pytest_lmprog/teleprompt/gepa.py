@@ -12,13 +12,13 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
-from pytest_lmprog.teleprompt.calls import student_bound
 from pytest_lmprog.teleprompt.checks import check_integer, check_lm
+from pytest_lmprog.teleprompt.engine.calls import student_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["GEPA", "auto_budget", "validates_on_trainset"]
 
@@ -196,14 +196,14 @@ class GEPA(TeleprompterBase):
 
     def reflector(self, task: CompileTask) -> Module:
         """Return the program that proposes instructions."""
-        from pytest_lmprog.teleprompt.reflection import CustomProposer, proposer
+        from pytest_lmprog.teleprompt.plans.gepa.reflection import CustomProposer, proposer
 
         custom = self.instruction_proposer
         return proposer() if custom is None else CustomProposer(custom, self.components(task))
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Evolve."""
-        from pytest_lmprog.teleprompt.evolution import Evolution
+        from pytest_lmprog.teleprompt.plans.gepa.evolution import Evolution
 
         return (yield from Evolution(self, study).plan())
 

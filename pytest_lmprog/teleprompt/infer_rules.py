@@ -13,8 +13,8 @@ from pytest_lmprog.teleprompt.checks import check_integer
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["InferRules"]
 
@@ -90,9 +90,9 @@ class InferRules(TeleprompterBase):
     def bound(self, task: CompileTask) -> CallBound:
         """The bootstrap, every induction with its examples halved down to one, and all candidates
         evaluated fully."""
-        from pytest_lmprog.teleprompt.calls import student_bound
-        from pytest_lmprog.teleprompt.instructions import learners
-        from pytest_lmprog.teleprompt.rules import Induction
+        from pytest_lmprog.teleprompt.engine.calls import student_bound
+        from pytest_lmprog.teleprompt.material.instructions import learners
+        from pytest_lmprog.teleprompt.plans.rules.rules import Induction
 
         runs = self.num_candidates * len(learners(task.student))
         calls = Induction(self.num_rules, len(task.trainset)).max_calls()
@@ -102,6 +102,6 @@ class InferRules(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Bootstrap, induce, and let the candidates race."""
-        from pytest_lmprog.teleprompt.rule_search import RuleSearch
+        from pytest_lmprog.teleprompt.plans.rules.rule_search import RuleSearch
 
         return (yield from RuleSearch(self, study).plan())

@@ -16,8 +16,8 @@ from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["KNNFewShot"]
 
@@ -130,6 +130,6 @@ class KNNFewShot(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Bootstrap every example, and make a bank of demos."""
-        from pytest_lmprog.teleprompt.banking import banked
+        from pytest_lmprog.teleprompt.plans.banking import banked
 
         return (yield from banked(self, study))

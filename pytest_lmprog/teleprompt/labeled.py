@@ -19,8 +19,8 @@ from pytest_lmprog.teleprompt.checks import check_integer
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["LabeledFewShot"]
 
@@ -68,7 +68,7 @@ class LabeledFewShot(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Draw the demos."""
-        from pytest_lmprog.teleprompt.demos import labeled_program
+        from pytest_lmprog.teleprompt.material.demos import labeled_program
 
         yield from ()
         task = study.task

@@ -20,9 +20,9 @@ from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack
 
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
-    from pytest_lmprog.teleprompt.tpe import Sampler, Space
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
+    from pytest_lmprog.teleprompt.plans.mipro.tpe import Sampler, Space
 
     class CompileSettings(TypedDict, total=False):
         """Settings that DSPy takes when it compiles."""
@@ -201,7 +201,7 @@ class MIPROv2(TeleprompterBase):
     def check(self, task: CompileTask) -> None:
         """As for BootstrapFewShot; there must be a metric to rank by, the sizes must be known, and optuna
         installed."""
-        from pytest_lmprog.teleprompt.tpe import require_optuna
+        from pytest_lmprog.teleprompt.plans.mipro.tpe import require_optuna
 
         self.bootstrapper().check(task)
         self.check_ranking(task)
@@ -253,19 +253,19 @@ class MIPROv2(TeleprompterBase):
     def bound(self, task: CompileTask) -> CallBound:
         """All bootstraps in full, all proposals, and all trials and full evaluations on distinct
         combinations."""
-        from pytest_lmprog.teleprompt.mipro_search import bound
+        from pytest_lmprog.teleprompt.plans.mipro.mipro_search import bound
 
         return bound(self, task)
 
     def sampler(self, space: Space, seed: int) -> Sampler:
         """Return what chooses the trials."""
-        from pytest_lmprog.teleprompt.tpe import TPE
+        from pytest_lmprog.teleprompt.plans.mipro.tpe import TPE
 
         return TPE(space, seed)
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Make demos and instructions, and search their combinations."""
-        from pytest_lmprog.teleprompt.mipro_search import MIPROSearch
+        from pytest_lmprog.teleprompt.plans.mipro.mipro_search import MIPROSearch
 
         return (yield from MIPROSearch(self, study).plan())
 

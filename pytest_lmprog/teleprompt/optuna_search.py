@@ -13,17 +13,17 @@ from pytest_lmprog.programs import Example, Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
-from pytest_lmprog.teleprompt.calls import student_bound
 from pytest_lmprog.teleprompt.checks import check_integer
+from pytest_lmprog.teleprompt.engine.calls import student_bound
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.bootstrapping import Bootstrapped
-    from pytest_lmprog.teleprompt.combination import Made
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
-    from pytest_lmprog.teleprompt.tpe import Point, Sampler, Space
-    from pytest_lmprog.teleprompt.trials import Trials
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
+    from pytest_lmprog.teleprompt.material.bootstrapping import Bootstrapped
+    from pytest_lmprog.teleprompt.plans.mipro.combination import Made
+    from pytest_lmprog.teleprompt.plans.mipro.tpe import Point, Sampler, Space
+    from pytest_lmprog.teleprompt.plans.mipro.trials import Trials
 
 __all__ = ["BootstrapFewShotWithOptuna"]
 
@@ -102,7 +102,7 @@ class BootstrapFewShotWithOptuna(TeleprompterBase):
 
     def check(self, task: CompileTask) -> None:
         """As for BootstrapFewShot; there must be a metric to rank by, and optuna installed."""
-        from pytest_lmprog.teleprompt.tpe import require_optuna
+        from pytest_lmprog.teleprompt.plans.mipro.tpe import require_optuna
 
         self.bootstrapper().check(task)
         self.check_ranking(task)
@@ -119,14 +119,14 @@ class BootstrapFewShotWithOptuna(TeleprompterBase):
 
     def sampler(self, space: Space, seed: int) -> Sampler:
         """Return what chooses the trials."""
-        from pytest_lmprog.teleprompt.tpe import TPE
+        from pytest_lmprog.teleprompt.plans.mipro.tpe import TPE
 
         return TPE(space, seed)
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Bootstrap, then try."""
-        from pytest_lmprog.teleprompt.bootstrapping import bootstrap
-        from pytest_lmprog.teleprompt.trials import Schedule, Trials
+        from pytest_lmprog.teleprompt.material.bootstrapping import bootstrap
+        from pytest_lmprog.teleprompt.plans.mipro.trials import Schedule, Trials
 
         schedule = Schedule(self.num_candidate_programs, in_flight=self.trials_in_flight, seed=study.seed)
         trials = Trials(study, study.task.validation, schedule)
@@ -140,7 +140,7 @@ class BootstrapFewShotWithOptuna(TeleprompterBase):
         return trials.result()
 
     def _tried(self, study: Study, trials: Trials, found: Bootstrapped) -> Plan[None]:
-        from pytest_lmprog.teleprompt.instructions import learners
+        from pytest_lmprog.teleprompt.material.instructions import learners
 
         pools = {name: predictor.demos for name, predictor in learners(found.program) if predictor.demos}
         space = {name: len(demos) for name, demos in pools.items()}
@@ -154,8 +154,8 @@ class BootstrapFewShotWithOptuna(TeleprompterBase):
 
 
 def _made(found: Bootstrapped, demos: Mapping[str, list[Example]]) -> Made:
-    from pytest_lmprog.teleprompt.combination import Made
-    from pytest_lmprog.teleprompt.demos import with_demos
+    from pytest_lmprog.teleprompt.material.demos import with_demos
+    from pytest_lmprog.teleprompt.plans.mipro.combination import Made
 
     shown = [f"{name}: {demo.id}" if demo.has_given_id else name for name, (demo,) in demos.items()]
     return Made("; ".join(shown) or "zero-shot", with_demos(found.program, demos), found.notes)

@@ -9,13 +9,13 @@ from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
-from pytest_lmprog.teleprompt.calls import student_bound, teacher_bound
 from pytest_lmprog.teleprompt.checks import check_integer, check_number
+from pytest_lmprog.teleprompt.engine.calls import student_bound, teacher_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["FIXED", "BootstrapFewShotWithRandomSearch", "BootstrapRS"]
 
@@ -94,7 +94,7 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Propose the candidates, and let them race."""
-        from pytest_lmprog.teleprompt.search import Search
+        from pytest_lmprog.teleprompt.plans.search import Search
 
         return (yield from Search(self, study).plan())
 

@@ -11,13 +11,13 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module, context
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
-from pytest_lmprog.teleprompt.calls import student_bound, teacher_bound
 from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number
+from pytest_lmprog.teleprompt.engine.calls import student_bound, teacher_bound
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["SIMBA"]
 
@@ -105,7 +105,7 @@ class SIMBA(TeleprompterBase):
 
     def check(self, task: CompileTask) -> None:
         """As in the base; and there must be a metric, a predictor that may learn and a teacher that fits."""
-        from pytest_lmprog.teleprompt.teacher import check_teacher
+        from pytest_lmprog.teleprompt.material.teacher import check_teacher
 
         super().check(task)
         check_teacher(task)
@@ -123,7 +123,7 @@ class SIMBA(TeleprompterBase):
     def bound(self, task: CompileTask) -> CallBound:
         """All steps with as many new programs as there may be, advice from every example of a batch, and
         the last evaluation in full."""
-        from pytest_lmprog.teleprompt.introspection import introspection
+        from pytest_lmprog.teleprompt.plans.simba.introspection import introspection
 
         batch = self.batch_size(task)
         taught = 1 if self.is_taught(task) else 0
@@ -145,6 +145,6 @@ class SIMBA(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Climb, then evaluate the best of the steps."""
-        from pytest_lmprog.teleprompt.climb import Climb
+        from pytest_lmprog.teleprompt.plans.simba.climb import Climb
 
         return (yield from Climb(self, study).plan())

@@ -21,8 +21,8 @@ from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, Candidate, CompileResult, CompileRuntime, CompileTask
 
 if TYPE_CHECKING:
-    from pytest_lmprog.teleprompt.desk import Desk, Plan
-    from pytest_lmprog.teleprompt.study import Study
+    from pytest_lmprog.teleprompt.engine.desk import Desk, Plan
+    from pytest_lmprog.teleprompt.engine.study import Study
 
 __all__ = ["TeleprompterBase"]
 
@@ -95,9 +95,9 @@ class TeleprompterBase(ABC):
 
     def compile_result(self, task: CompileTask, runtime: CompileRuntime) -> CompileResult:
         """Compile. See ``Teleprompter.compile_result`` for what holds."""
-        from pytest_lmprog.teleprompt import journal
-        from pytest_lmprog.teleprompt.driver import drive
-        from pytest_lmprog.teleprompt.study import Study
+        from pytest_lmprog.teleprompt.engine import journal
+        from pytest_lmprog.teleprompt.engine.driver import drive
+        from pytest_lmprog.teleprompt.engine.study import Study
 
         self.check(task)
         teaching, ranking = self.objectives(task)
@@ -152,7 +152,7 @@ class TeleprompterBase(ABC):
 
     def run_calls(self, task: CompileTask) -> int:
         """Return the most LM calls of one run of the compiled program."""
-        from pytest_lmprog.teleprompt.calls import student_calls
+        from pytest_lmprog.teleprompt.engine.calls import student_calls
 
         return student_calls(task)
 

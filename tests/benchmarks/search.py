@@ -18,8 +18,8 @@ from pytest_lmprog.teleprompt import (
     CompileRuntime,
     search,
 )
-from pytest_lmprog.teleprompt.demos import labeled_program, without_example
-from pytest_lmprog.teleprompt.race import Race
+from pytest_lmprog.teleprompt.engine.race import Race
+from pytest_lmprog.teleprompt.material.demos import labeled_program, without_example
 from tests.teleprompt.world import QA, Asked, exact, portion, rows, task, truth
 
 DEMOS, LABELED = 4, 16

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lmprog.teleprompt.journal import unfinished_path
+from pytest_lmprog.teleprompt.engine.journal import unfinished_path
 from tests.cli.conftest import Workplace
 from tests.harness.test_journals import END, HEAD, entry, written
 

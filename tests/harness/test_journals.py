@@ -11,7 +11,7 @@ import pytest
 
 from pytest_lmprog.errors import StoreError
 from pytest_lmprog.harness.journals import Entry, Journal, journal_path, list_journals, read_journal
-from pytest_lmprog.teleprompt.journal import FORMAT, KIND, unfinished_path
+from pytest_lmprog.teleprompt.engine.journal import FORMAT, KIND, unfinished_path
 
 HEAD = {"kind": KIND, "format": FORMAT, "unit": "t.py::TestX", "teleprompter": "T()", "seed": 0}
 END = {"winner": 3, "score": 1.0, "validated_on": 4, "stopped": "done"}

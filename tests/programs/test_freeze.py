@@ -13,7 +13,7 @@ from pytest_lmprog.snapshots.diff import diff
 from pytest_lmprog.snapshots.reading import read_snapshot
 from pytest_lmprog.snapshots.restore import restore
 from pytest_lmprog.snapshots.text import to_text
-from pytest_lmprog.teleprompt.demos import has_demos
+from pytest_lmprog.teleprompt.material.demos import has_demos
 
 
 class Hops(lmp.Module):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_lmprog.programs import Example, Module, Predict, context
 from pytest_lmprog.teleprompt import GEPA, CompileRuntime
-from pytest_lmprog.teleprompt.instructions import instructions_of
+from pytest_lmprog.teleprompt.material.instructions import instructions_of
 from tests.teleprompt.world import QA, Asked, PlainAdapter, WorldLM, exact, task, truth
 
 START = QA().answer.signature.instructions

@@ -20,8 +20,8 @@ from pytest_lmprog.teleprompt import (
     LabeledFewShot,
     TeleprompterBase,
 )
-from pytest_lmprog.teleprompt.calls import student_bound
-from pytest_lmprog.teleprompt.instructions import instructions_of, with_instructions
+from pytest_lmprog.teleprompt.engine.calls import student_bound
+from pytest_lmprog.teleprompt.material.instructions import instructions_of, with_instructions
 from tests.teleprompt.world import (
     QA,
     Asked,

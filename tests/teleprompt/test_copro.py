@@ -11,7 +11,7 @@ from pytest_lmprog.errors import UsageError
 from pytest_lmprog.programs import Module, Predict, context
 from pytest_lmprog.signatures import Signature
 from pytest_lmprog.teleprompt import COPRO, CallBound, CompileRuntime
-from pytest_lmprog.teleprompt.instructions import instructions_of
+from pytest_lmprog.teleprompt.material.instructions import instructions_of
 from tests.teleprompt.world import QA, Asked, WorldLM, exact, labeled_of, rows, shown, task, truth
 
 

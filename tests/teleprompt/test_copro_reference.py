@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_lmprog.programs import context
 from pytest_lmprog.teleprompt import COPRO, CompileRuntime
-from pytest_lmprog.teleprompt.instructions import instructions_of
+from pytest_lmprog.teleprompt.material.instructions import instructions_of
 from tests.teleprompt.test_copro import Two
 from tests.teleprompt.world import Asked, PlainAdapter, WorldLM, exact, jitter, portion, rows, task, truth
 

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from pytest_lmprog.teleprompt.crossover import crossed, find_crossover, subsample
-from pytest_lmprog.teleprompt.population import Member, Population, wording
+from pytest_lmprog.teleprompt.plans.gepa.crossover import crossed, find_crossover, subsample
+from pytest_lmprog.teleprompt.plans.gepa.population import Member, Population, wording
 
 
 def family(*members: tuple[str, tuple[float, ...], tuple[int, ...]]) -> Population:

@@ -9,14 +9,14 @@ import pytest
 from pytest_lmprog.lm.types import LMResponse
 from pytest_lmprog.programs import Example, Module, Predict, Prediction, Trace
 from pytest_lmprog.programs.trace import UNNAMED, PredictorCall
-from pytest_lmprog.teleprompt.demos import (
+from pytest_lmprog.teleprompt.engine.seeds import seeded
+from pytest_lmprog.teleprompt.material.demos import (
     labeled_demos,
     labeled_program,
     traced_demos,
     with_demos,
     without_example,
 )
-from pytest_lmprog.teleprompt.seeds import seeded
 from tests.teleprompt.world import QA, questions, rows, shown
 
 

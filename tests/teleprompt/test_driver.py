@@ -21,8 +21,8 @@ from pytest_lmprog.evaluation.scores import Objective
 from pytest_lmprog.lm.scope import CallScope, current_scope
 from pytest_lmprog.programs import Module, context
 from pytest_lmprog.teleprompt.base import CompileRuntime
-from pytest_lmprog.teleprompt.desk import Desk, Job
-from pytest_lmprog.teleprompt.driver import drive
+from pytest_lmprog.teleprompt.engine.desk import Desk, Job
+from pytest_lmprog.teleprompt.engine.driver import drive
 from tests.teleprompt.world import QA, WorldLM, exact, knowing, rows
 
 EXAMPLES = {e.question: e for e in rows(100)}

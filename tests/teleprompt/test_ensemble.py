@@ -196,7 +196,7 @@ def snapshot_of(program: Any, written: Any) -> Snapshot:
 
 
 def taught(*demos: int, reduce_fn: Any = None) -> EnsembledProgram:
-    from pytest_lmprog.teleprompt.demos import with_demos
+    from pytest_lmprog.teleprompt.material.demos import with_demos
 
     return EnsembledProgram([with_demos(QA(), {"answer": [dict(rows(9)[n])]}) for n in demos], reduce_fn)
 

@@ -9,10 +9,10 @@ from pytest_lmprog.evaluation.callables import as_metric
 from pytest_lmprog.evaluation.scores import CaseResult, Objective, Score
 from pytest_lmprog.programs import Prediction, Trace, context
 from pytest_lmprog.teleprompt import GEPA
-from pytest_lmprog.teleprompt.desk import Desk
-from pytest_lmprog.teleprompt.evolution import Evolution
-from pytest_lmprog.teleprompt.generation import Merging, Outcome, Reflecting
-from pytest_lmprog.teleprompt.study import Study
+from pytest_lmprog.teleprompt.engine.desk import Desk
+from pytest_lmprog.teleprompt.engine.study import Study
+from pytest_lmprog.teleprompt.plans.gepa.evolution import Evolution
+from pytest_lmprog.teleprompt.plans.gepa.generation import Merging, Outcome, Reflecting
 from tests.teleprompt.gepa_world import Two, two_rows
 from tests.teleprompt.world import PlainAdapter, exact, task
 

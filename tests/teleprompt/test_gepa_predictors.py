@@ -9,7 +9,7 @@ import pytest
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.programs import Example
 from pytest_lmprog.teleprompt import GEPA, CallBound
-from pytest_lmprog.teleprompt.instructions import instructions_of
+from pytest_lmprog.teleprompt.material.instructions import instructions_of
 from tests.teleprompt.gepa_world import (
     Two,
     evolved,

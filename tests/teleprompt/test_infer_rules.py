@@ -11,8 +11,8 @@ from pytest_lmprog.programs import ChainOfThought, Example, Module, Predict, con
 from pytest_lmprog.signatures import InputField, OutputField, Signature
 from pytest_lmprog.signatures.values.media import Image
 from pytest_lmprog.teleprompt import CallBound, CompileRuntime, InferRules, ProgressEvent
-from pytest_lmprog.teleprompt.instructions import instructions_of
-from pytest_lmprog.teleprompt.rules import Induction, example_texts, ruled
+from pytest_lmprog.teleprompt.material.instructions import instructions_of
+from pytest_lmprog.teleprompt.plans.rules.rules import Induction, example_texts, ruled
 from tests.teleprompt.conformance import Noted
 from tests.teleprompt.world import QA, Asked, WorldLM, exact, questions, rows, shown, task, truth
 

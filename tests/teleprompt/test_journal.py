@@ -18,7 +18,13 @@ from pytest_lmprog.teleprompt import (
     LabeledFewShot,
 )
 from pytest_lmprog.teleprompt.base import Spent
-from pytest_lmprog.teleprompt.journal import FORMAT, KIND, FileJournal, candidate_entry, unfinished_path
+from pytest_lmprog.teleprompt.engine.journal import (
+    FORMAT,
+    KIND,
+    FileJournal,
+    candidate_entry,
+    unfinished_path,
+)
 from tests.teleprompt.world import QA, WorldLM, exact, jitter, knowing, labeled_of, moody, rows, task
 
 SEARCH = BootstrapFewShotWithRandomSearch(metric=exact, num_candidate_programs=2, max_labeled_demos=2)

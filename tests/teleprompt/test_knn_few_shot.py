@@ -17,7 +17,7 @@ from pytest_lmprog.snapshots.restore import load, restore
 from pytest_lmprog.snapshots.store import write_accepted
 from pytest_lmprog.snapshots.text import from_text, to_text
 from pytest_lmprog.teleprompt import CallBound, CompileResult, CompileRuntime, KNNFewShot
-from pytest_lmprog.teleprompt.demos import without_example
+from pytest_lmprog.teleprompt.material.demos import without_example
 from tests.teleprompt.world import (
     QA,
     Asked,

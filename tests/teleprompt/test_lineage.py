@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_lmprog.teleprompt import Candidate, CompileResult
-from pytest_lmprog.teleprompt.lineage import ancestors, lineage
+from pytest_lmprog.teleprompt.engine.lineage import ancestors, lineage
 from tests.teleprompt.world import QA
 
 

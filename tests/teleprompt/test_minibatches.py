@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_lmprog.teleprompt.minibatches import minibatch
+from pytest_lmprog.teleprompt.engine.minibatches import minibatch
 
 
 def rng(epoch: int) -> Random:

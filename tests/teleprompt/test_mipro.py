@@ -18,8 +18,8 @@ from pytest_lmprog.teleprompt import (
     MIPROv2,
     trials,
 )
-from pytest_lmprog.teleprompt.demo_sets import recipes
-from pytest_lmprog.teleprompt.instructions import instructions_of
+from pytest_lmprog.teleprompt.material.demo_sets import recipes
+from pytest_lmprog.teleprompt.material.instructions import instructions_of
 from pytest_lmprog.teleprompt.mipro import Sizes
 from tests.teleprompt.test_trials import compiled, scripted
 from tests.teleprompt.world import (

@@ -8,7 +8,8 @@ import pytest
 
 from pytest_lmprog.errors import CompileError, MissingExtraError, UsageError
 from pytest_lmprog.programs import context
-from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna, CallBound, trials
+from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna, CallBound
+from pytest_lmprog.teleprompt.plans.mipro import trials
 from tests.teleprompt.test_trials import compiled, scripted
 from tests.teleprompt.world import (
     QA,

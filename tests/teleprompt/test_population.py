@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_lmprog.teleprompt.population import Member, Population, wording
+from pytest_lmprog.teleprompt.plans.gepa.population import Member, Population, wording
 
 
 def population(*rows: tuple[float, ...], parents: dict[int, tuple[int, ...]] | None = None) -> Population:

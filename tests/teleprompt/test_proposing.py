@@ -11,9 +11,9 @@ import pytest_lmprog as lmp
 from pytest_lmprog.errors import CompileError, LMRequestError
 from pytest_lmprog.programs import Module, Predict, context
 from pytest_lmprog.teleprompt import CompileResult, CompileRuntime
-from pytest_lmprog.teleprompt.proposer_signatures import TIPS
-from pytest_lmprog.teleprompt.proposing import Proposer, asks, program_code
-from pytest_lmprog.teleprompt.seeds import seeded
+from pytest_lmprog.teleprompt.engine.seeds import seeded
+from pytest_lmprog.teleprompt.plans.mipro.proposer_signatures import TIPS
+from pytest_lmprog.teleprompt.plans.mipro.proposing import Proposer, asks, program_code
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 from tests.teleprompt.world import QA, Pair, PlainAdapter, WorldLM, knowing, rows, task
 
@@ -35,8 +35,8 @@ class Only(TeleprompterBase):
         return CompileResult(study.task.student.copy(), (), 0)
 
     def compile_result(self, task, runtime):
-        from pytest_lmprog.teleprompt.driver import drive
-        from pytest_lmprog.teleprompt.study import Study
+        from pytest_lmprog.teleprompt.engine.driver import drive
+        from pytest_lmprog.teleprompt.engine.study import Study
 
         return drive(lambda desk: self.plan(Study(task, task.objective, task.objective, desk)), runtime)
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pytest_lmprog.evaluation.scores import CaseResult, ErrorInfo, Objective, Score, mean
 from pytest_lmprog.programs import Example, Trace
-from pytest_lmprog.teleprompt.desk import Desk
-from pytest_lmprog.teleprompt.race import Proposal, Race
+from pytest_lmprog.teleprompt.engine.desk import Desk
+from pytest_lmprog.teleprompt.engine.race import Proposal, Race
 from tests.teleprompt.world import QA, labeled_of, questions
 
 

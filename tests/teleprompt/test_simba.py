@@ -12,8 +12,8 @@ from pytest_lmprog.errors import CompileError, ConfigurationError, UsageError
 from pytest_lmprog.programs import Module, Predict, Prediction, context
 from pytest_lmprog.signatures import Signature
 from pytest_lmprog.teleprompt import SIMBA, CallBound, CompileRuntime
-from pytest_lmprog.teleprompt.instructions import instructions_of
-from pytest_lmprog.teleprompt.seeds import seeded
+from pytest_lmprog.teleprompt.engine.seeds import seeded
+from pytest_lmprog.teleprompt.material.instructions import instructions_of
 from tests.teleprompt.conformance import Noted
 from tests.teleprompt.world import (
     QA,

@@ -18,10 +18,10 @@ from pytest_lmprog.lm.types import LMResponse
 from pytest_lmprog.programs import Example, Module, Predict, Prediction
 from pytest_lmprog.programs.trace import PredictorCall, Trace
 from pytest_lmprog.teleprompt import SIMBA
-from pytest_lmprog.teleprompt.buckets import Bucket, Scored, batch_of_runs, percentile
-from pytest_lmprog.teleprompt.introspection import advised, introspection, questions
-from pytest_lmprog.teleprompt.lessons import drawn_lesson, poisson, thinned
-from pytest_lmprog.teleprompt.pool import Member, Pool, batch_of, setting_of
+from pytest_lmprog.teleprompt.plans.simba.buckets import Bucket, Scored, batch_of_runs, percentile
+from pytest_lmprog.teleprompt.plans.simba.introspection import advised, introspection, questions
+from pytest_lmprog.teleprompt.plans.simba.lessons import drawn_lesson, poisson, thinned
+from pytest_lmprog.teleprompt.plans.simba.pool import Member, Pool, batch_of, setting_of
 from tests.teleprompt.world import QA, Pair, labeled_of, rows
 from tests.teleprompt.world import questions as demos_of
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import mean
 from pytest_lmprog.programs import Example
-from pytest_lmprog.teleprompt.standing import Standing, checked_weights
+from pytest_lmprog.teleprompt.engine.standing import Standing, checked_weights
 
 weights = st.one_of(
     st.just(1.0), st.just(0.0), st.sampled_from([0.1, 0.3, 2.5, 5e-324]), st.floats(0, 1e9, allow_nan=False)

@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 from pytest_lmprog.errors import MissingExtraError
-from pytest_lmprog.teleprompt.tpe import STARTUP, TPE, require_optuna, size_of
+from pytest_lmprog.teleprompt.plans.mipro.tpe import STARTUP, TPE, require_optuna, size_of
 
 SPACE = {"a": 5, "b": 4, "c": 1}
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_lmprog.programs import context
-from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna, CompileRuntime, MIPROv2, trials
-from pytest_lmprog.teleprompt.seeds import seeded
-from pytest_lmprog.teleprompt.trials import Schedule
+from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna, CompileRuntime, MIPROv2
+from pytest_lmprog.teleprompt.engine.seeds import seeded
+from pytest_lmprog.teleprompt.plans.mipro import trials
+from pytest_lmprog.teleprompt.plans.mipro.trials import Schedule
 from tests.teleprompt.conformance import Noted
 from tests.teleprompt.world import (
     PlainAdapter,

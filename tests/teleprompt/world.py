@@ -17,7 +17,7 @@ from pytest_lmprog.lm.scope import current_scope
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse
 from pytest_lmprog.programs import Example, Module, Predict
 from pytest_lmprog.teleprompt import CompileResult, CompileTask
-from pytest_lmprog.teleprompt.instructions import instructions_of
+from pytest_lmprog.teleprompt.material.instructions import instructions_of
 
 
 class PlainAdapter:
@@ -331,6 +331,6 @@ def unreachable(asked: Asked) -> Any:
 
 def labeled_of(program: Module, n: int) -> Module:
     """The program with the first n rows as demos."""
-    from pytest_lmprog.teleprompt.demos import labeled_program
+    from pytest_lmprog.teleprompt.material.demos import labeled_program
 
     return labeled_program(program, rows(n), n, sample=False)

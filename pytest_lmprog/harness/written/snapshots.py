@@ -36,7 +36,7 @@ from pytest_lmprog.snapshots.artifact import (
 from pytest_lmprog.snapshots.fingerprint import compare, describe
 from pytest_lmprog.snapshots.store import pending_path, reject, write_accepted, write_pending
 from pytest_lmprog.snapshots.text import to_text
-from pytest_lmprog.teleprompt.lineage import lineage
+from pytest_lmprog.teleprompt.engine.lineage import lineage
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.compiling import CompileOutcome

@@ -1,0 +1,1 @@
+"""COPRO's plan."""

@@ -1,0 +1,1 @@
+"""The plan of MIPROv2, and the trials that BootstrapFewShotWithOptuna shares with it."""

@@ -1,0 +1,1 @@
+"""SIMBA's plan."""
