@@ -168,6 +168,20 @@ class TestByHand:
         assert [sorted(asked_of(data)) for data in provider.data] == [["q0", "q1"], ["q1"]]
         assert result.program.first.lm.model != result.program.second.lm.model
 
+    def test_jobs_that_run_elsewhere_are_all_begun_before_one_is_waited_for(self):
+        class Elsewhere(FakeProvider):
+            def begin(self, job):
+                order.append(("begin", len(job.data)))
+
+            def finetune(self, job):
+                order.append(("finetune", len(job.data)))
+                return super().finetune(job)
+
+        order = []
+        lm = WorldLM(knowing(0))
+        tuned(lm, rows(2), student=Pair(), metric=None, multitask=False, provider=Elsewhere())
+        assert order == [("begin", 2), ("begin", 1), ("finetune", 2), ("finetune", 1)]
+
     def test_predictors_on_two_lms_give_two_models_each_trained_on_its_own_calls(self):
         student = Pair()
         student.second.lm = WorldLM(knowing(1), model="other")

@@ -77,25 +77,21 @@ class JobsProvider:
         origin = Origin(job.lm.model, provider, job.data.digest[:DIGITS], len(job.data))
         return FinetunedLM.of(job.lm, f"{provider}/{named}", origin)
 
+    def begin(self, job: FinetuneJob) -> None:
+        """Have the job begun, without waiting for its end: several then run side by side."""
+        self.check(job.lm, job.settings)
+        folder = folder_of(job.identity)
+        with claim_of(folder):
+            if not read_note(folder):
+                _begun(_Service(job), job, folder)
+
     def _trained(self, job: FinetuneJob, folder: Path) -> str:
         """Take the job from where it is to its end and return the trained model's name."""
         service = _Service(job)
-        note = read_note(folder, _NOTE)
-        if "file" not in note:
-            note = {"file": service.upload()}
-            write_note(folder, note, _NOTE)
-        if "job" not in note:
-            found = service.job_of(note["file"]) if note.get("asked") else None
-            if found is None:
-                write_note(folder, {**note, "asked": True}, _NOTE)
-                found = service.create(note["file"])
-            note = {**note, "job": found}
-            write_note(folder, note, _NOTE)
-            notify(f"fine-tuning job {found} of {job.lm.model}: {len(job.data)} chats")
+        note = _begun(service, job, folder)
         named = self._awaited(service, note["job"], folder, note)
-        write_note(
-            folder, {"model": named, "base": job.lm.model, "job": note["job"], "data": job.data.digest}
-        )
+        made = {"model": named, "base": job.lm.model, "job": note["job"], "data": job.data.digest}
+        write_note(folder, made)
         return named
 
     def _awaited(self, service: _Service, number: str, folder: Path, note: Mapping[str, Any]) -> str:
@@ -121,6 +117,24 @@ class JobsProvider:
                 hint="mend the cause and run it again: it creates a new job on the same uploaded file",
             )
         return state.model
+
+
+def _begun(service: _Service, job: FinetuneJob, folder: Path) -> dict[str, Any]:
+    """Upload and create what is not there yet; return the note of it."""
+    note = read_note(folder, _NOTE)
+    if "file" not in note:
+        note = {"file": service.upload()}
+        write_note(folder, note, _NOTE)
+    if "job" not in note:
+        # That a job was asked for is noted before: where its answer never came, it is looked up.
+        number = service.job_of(note["file"]) if note.get("asked") else None
+        if number is None:
+            write_note(folder, {**note, "asked": True}, _NOTE)
+            number = service.create(note["file"])
+        note = {**note, "job": number}
+        write_note(folder, note, _NOTE)
+        notify(f"fine-tuning job {number} of {job.lm.model}: {len(job.data)} chats")
+    return note
 
 
 @dataclass(frozen=True, slots=True)

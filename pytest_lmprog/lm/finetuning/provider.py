@@ -46,7 +46,9 @@ class FinetuneJob:
 
 @runtime_checkable
 class FinetuneProvider(Protocol):
-    """Trains models. Two are here: ``LocalProvider`` and ``JobsProvider``."""
+    """Trains models. Two are here: ``LocalProvider`` and ``JobsProvider``.
+
+    One whose jobs run elsewhere may have ``begin(job)``, too, which waits for nothing."""
 
     @property
     def name(self) -> str:

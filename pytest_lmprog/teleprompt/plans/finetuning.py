@@ -110,17 +110,17 @@ class Finetuning:
         ]
 
     def _trained(self, tuned: Sequence[Tuned], kept: Sequence[tuple[Example, CaseResult]]) -> CompileResult:
-        lms: dict[str, LanguageModel] = {}
         notes: list[str] = []
+        jobs: list[tuple[Tuned, FinetuneJob]] = []
         for model in tuned:
             data = self.data(model, kept)
             if not len(data):
                 notes.append(f"no kept run calls {', '.join(model.names)}: its LM was not trained")
                 continue
-            job = FinetuneJob(model.lm, data, self.settings.settings_for(model.lm), self.study.seed)
-            lms |= dict.fromkeys(model.names, model.provider.finetune(job))
+            settings = self.settings.settings_for(model.lm)
+            jobs.append((model, FinetuneJob(model.lm, data, settings, self.study.seed)))
             notes.extend(_told(model, data, kept, len(self.results)))
-        return self._result(self._program(lms), "finetuned", tuple(notes))
+        return self._result(self._program(_lms(jobs)), "finetuned", tuple(notes))
 
     def data(self, model: Tuned, kept: Sequence[tuple[Example, CaseResult]]) -> TrainingData:
         """Return the chats for one model: of all calls of its predictors, shuffled by the seed as in DSPy."""
@@ -162,6 +162,15 @@ class Finetuning:
         candidate = Candidate(0, label, program, None, self.study.characters(program))
         self.study.note(candidate)
         return CompileResult(program, (candidate,), 0, stopped=stopped, notes=notes)
+
+
+def _lms(jobs: Sequence[tuple[Tuned, FinetuneJob]]) -> dict[str, LanguageModel]:
+    """Train, and return the new LM of each predictor. Where jobs run elsewhere, all are begun first."""
+    for model, job in jobs:
+        begin = getattr(model.provider, "begin", None)
+        if begin is not None and len(jobs) > 1:
+            begin(job)
+    return {name: lm for model, job in jobs for lm in (model.provider.finetune(job),) for name in model.names}
 
 
 def chat_of(student: Predict, call: PredictorCall, adapter: Any) -> Chat:

@@ -160,6 +160,20 @@ def test_a_job_that_takes_too_long_is_left_alone_and_asked_on_later(server: Fake
     assert len(server.tuning.jobs) == 1
 
 
+def test_jobs_that_were_begun_run_side_by_side(server: FakeServer):
+    jobs = [job(server, seed=seed) for seed in (0, 1)]
+    for one in jobs:
+        JobsProvider(sleep=Naps()).begin(one)
+    assert len(server.tuning.jobs) == 2
+    assert ("GET", "/fine_tuning/jobs/ftjob-0") not in server.tuning.asked
+    trained = [JobsProvider(sleep=Naps()).finetune(one).model for one in jobs]
+    assert [name[-7:] for name in trained] == ["ftjob-0", "ftjob-1"]
+    assert len(server.tuning.jobs) == 2
+    asked = len(server.tuning.asked)
+    JobsProvider().begin(jobs[0])
+    assert len(server.tuning.asked) == asked
+
+
 def test_nothing_secret_is_noted(server: FakeServer, folder: Path):
     JobsProvider(sleep=Naps()).finetune(job(server))
     notes = [path.read_text() for path in folder.rglob("*.json")]

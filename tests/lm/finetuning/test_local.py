@@ -204,9 +204,8 @@ def test_the_embedded_model_is_trained_and_served_with_constrained_answers(folde
             ({"role": "user", "content": text}, {"role": "assistant", "content": json.dumps({"team": team})})
             for text, team in tickets.items()
         )
-        * 2
     )
-    settings = {"num_train_epochs": 6, "per_device_train_batch_size": 4}
+    settings = {"num_train_epochs": 20, "per_device_train_batch_size": 2, "learning_rate": 2e-3}
     trained = LocalProvider().finetune(FinetuneJob(lm, data, settings))
     note = read_note(folder / trained.model.rpartition("+")[2])
     assert note["losses"][-1] < note["losses"][0] / 2
