@@ -6,6 +6,7 @@ import pytest
 
 import pytest_lmprog as lmp
 from pytest_lmprog.lm.client import LM
+from pytest_lmprog.lm.litellm_client import load_litellm
 from tests.plugin.conftest import WORDS
 from tests.support.server import FakeServer, last_user_text
 
@@ -45,6 +46,13 @@ def answer(request):
     text = last_user_text(request)
     team = next((team for word, team in WORDS.items() if word in text), "bug")
     return {"team": "bug" if request["model"] == "small" else team}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _litellm():
+    """Import it before pytester notes what is there: it brings importlib_metadata, which takes the place of
+    the standard finder of distributions for good, and pytester would take it away again."""
+    load_litellm()
 
 
 @pytest.fixture
