@@ -16,10 +16,10 @@ from pytest_lmprog.teleprompt import (
     BootstrapFewShotWithRandomSearch,
     CompileResult,
     CompileRuntime,
-    search,
 )
 from pytest_lmprog.teleprompt.engine.race import Race
 from pytest_lmprog.teleprompt.material.demos import labeled_program, without_example
+from pytest_lmprog.teleprompt.plans import search
 from tests.teleprompt.world import QA, Asked, exact, portion, rows, task, truth
 
 DEMOS, LABELED = 4, 16
