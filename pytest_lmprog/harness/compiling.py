@@ -203,6 +203,7 @@ def _runtime(
         executor=session.executor(),
         scope=scope,
         lm=basis.lm,
+        drop=not session.settings.record_compile or session.settings.record == "none",
     )
     return runtime if progress is None else replace(runtime, progress=progress)
 

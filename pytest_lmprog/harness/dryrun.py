@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.harness.compiling import compile_task
@@ -10,14 +11,20 @@ from pytest_lmprog.harness.judges.asked import Asked, asked_by
 from pytest_lmprog.harness.preparing import metric_functions, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
+from pytest_lmprog.lm.types import LanguageModel
+from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileTask, Teleprompter
 from pytest_lmprog.teleprompt.engine.calls import compiled_calls
+from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.session import Session
 
 __all__ = ["UnitBound", "unit_bound"]
+
+Answering = tuple[LanguageModel, Mapping[str, Any]]
+"""An LM, and request parameters of who asks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +98,9 @@ def unit_bound(session: Session, unit: Unit, *, fixture_lm: Any = None) -> UnitB
     train = CallBound(len(unit.trainset), len(unit.trainset) * compiled) if trains else nothing
     calls = (compiling + before + after + train).calls
     budget = session.settings.budget
-    return UnitBound(
-        unit.id, compiling, before, after, _tokens(basis, calls), None, budget, _asked(session, unit), train
-    )
+    teacher = None if teleprompter is None else compile_task(session, basis).teacher
+    tokens = _tokens(_answering(basis, teleprompter, teacher), calls)
+    return UnitBound(unit.id, compiling, before, after, tokens, None, budget, _asked(session, unit), train)
 
 
 def _checked_bound(teleprompter: Teleprompter, task: CompileTask) -> CallBound:
@@ -114,15 +121,30 @@ def _measures_before(basis: Prepared, learns: bool) -> bool:
     return learns and unmeasured and bool(basis.unit.metrics)
 
 
-def _tokens(basis: Prepared, calls: int) -> int | None:
-    """The most completion tokens: what the LM or a predictor sets as the most of one answer."""
-    bounds = [_most(basis, predictor) for predictor in basis.written.predictors()]
+def _tokens(answering: Sequence[Answering], calls: int) -> int | None:
+    """The most completion tokens: what an LM or a predictor sets as the most of one answer."""
+    bounds = [_most(lm, params) for lm, params in answering]
     known = [bound for bound in bounds if bound is not None]
     return calls * max(known) if known and len(known) == len(bounds) else None
 
 
-def _most(basis: Prepared, predictor: Any) -> int | None:
-    lm = predictor.lm or basis.lm
-    params = lm.request(({"role": "user", "content": ""},), **predictor.params).params
+def _answering(
+    basis: Prepared, teleprompter: Teleprompter | None, teacher: Module | LanguageModel | None
+) -> list[Answering]:
+    """Return who may answer, with the parameters of the predictor that asks."""
+    found: list[Answering] = [(p.lm or basis.lm, p.params) for p in basis.written.predictors()]
+    if isinstance(teacher, Module):
+        found += [(p.lm or basis.lm, p.params) for p in teacher.predictors()]
+    elif teacher is not None:
+        found += [(teacher, p.params) for p in basis.written.predictors()]
+    if isinstance(teleprompter, TeleprompterBase):
+        found += [(lm, {}) for lm in teleprompter.lms()]
+        if teleprompter.proposes or any(part.proposes for part in teleprompter.parts()):
+            found.append((basis.lm, {}))
+    return found
+
+
+def _most(lm: LanguageModel, given: Mapping[str, Any]) -> int | None:
+    params = lm.request(({"role": "user", "content": ""},), **given).params
     stated = [params[name] for name in ("max_tokens", "max_completion_tokens") if params.get(name)]
     return int(max(stated)) if stated else None

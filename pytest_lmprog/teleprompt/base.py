@@ -120,6 +120,8 @@ class CompileRuntime:
     concurrency: runs in flight at most.
     executor: of threads, with at least ``concurrency`` workers, or None for one of its own.
     scope: call scope of every run (cache, budget, tally); a fresh CallLimit is added for each run.
+    drop: whether a candidate is dropped as soon as it cannot win. Which runs that saves depends on timing: a
+        compile that is recorded, to be replayed without an LM, evaluates everybody.
     journal: told of each candidate (``journal.FileJournal`` writes a file); by default nobody is.
     """
 
@@ -130,6 +132,7 @@ class CompileRuntime:
     lm: LanguageModel | None = None
     progress: Progress = _no_progress
     journal: Journal = field(default_factory=_NoJournal)
+    drop: bool = True
 
 
 @dataclass(frozen=True, slots=True)

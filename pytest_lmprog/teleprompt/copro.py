@@ -56,6 +56,7 @@ class COPRO(TeleprompterBase):
     init_temperature: float = 1.4
     track_stats: bool = False
 
+    proposes: ClassVar[bool] = True
     headline: ClassVar[tuple[str, ...]] = ("breadth", "depth")
     unlisted: ClassVar[frozenset[str]] = frozenset({"track_stats"})
 

@@ -98,6 +98,7 @@ class GEPA(TeleprompterBase):
     use_feedback: bool = True
     trials_in_flight: int = 1
 
+    proposes: ClassVar[bool] = True
     headline: ClassVar[tuple[str, ...]] = ()
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads", "track_stats", "track_best_outputs"})
 

@@ -56,6 +56,7 @@ class InferRules(TeleprompterBase):
     max_rounds: int = 1
     max_errors: int | None = None
 
+    proposes: ClassVar[bool] = True
     headline: ClassVar[tuple[str, ...]] = ("num_candidates", "num_rules")
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads"})
 

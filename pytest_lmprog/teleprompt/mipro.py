@@ -145,6 +145,7 @@ class MIPROv2(TeleprompterBase):
     fewshot_aware_proposer: bool = True
     trials_in_flight: int = 1
 
+    proposes: ClassVar[bool] = True
     headline: ClassVar[tuple[str, ...]] = ("auto",)
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads", "verbose", "track_stats", "log_dir"})
     libraries: ClassVar[tuple[str, ...]] = ("optuna",)

@@ -73,6 +73,7 @@ class SIMBA(TeleprompterBase):
     temperature_for_candidates: float = 0.2
     use_feedback: bool = True
 
+    proposes: ClassVar[bool] = True
     headline: ClassVar[tuple[str, ...]] = ("num_candidates", "max_steps")
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads"})
 

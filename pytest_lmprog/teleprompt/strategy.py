@@ -48,6 +48,9 @@ class TeleprompterBase(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose versions can change the result: they stand in the snapshot."""
 
+    proposes: ClassVar[bool] = False
+    """Whether it asks an LM by programs of its own, beside the student and the teacher."""
+
     @abstractmethod
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Return the plan that compiles. It must depend on nothing but the study and what runs return."""
@@ -108,7 +111,7 @@ class TeleprompterBase(ABC):
 
         def plan(desk: Desk) -> Plan[CompileResult]:
             desk.expect(self.bound(task).runs)
-            return self.plan(Study(task, teaching, ranking, desk, runtime.seed, settings, note))
+            return self.plan(Study(task, teaching, ranking, desk, runtime.seed, settings, note, runtime.drop))
 
         runtime.journal.begin(journal.head_entry(self, task, runtime.seed))
         result = drive(plan, runtime)
@@ -159,6 +162,13 @@ class TeleprompterBase(ABC):
     def parts(self) -> tuple[TeleprompterBase, ...]:
         """Return the strategies that this one runs as parts of its own plan."""
         return ()
+
+    def lms(self) -> tuple[LanguageModel, ...]:
+        """Return the LMs among the settings, also of strategies that this one runs."""
+        values = [getattr(self, f.name) for f in fields(self)]
+        inner = [v for value in values if isinstance(value, Mapping) for v in value.values()]
+        own = [v for v in (*values, *inner) if isinstance(v, LanguageModel) and not isinstance(v, Module)]
+        return (*own, *(lm for part in self.parts() for lm in part.lms()))
 
     def functions(self) -> tuple[Any, ...]:
         """Return the functions that the compiled program calls: a snapshot names them only (see

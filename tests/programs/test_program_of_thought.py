@@ -65,6 +65,7 @@ def test_attacks_end_in_an_error_within_five_seconds(name, code, tmp_path, monke
             port = listener.getsockname()[1]
             code = code.format(target=str(target), port=port, pid=os.getpid())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # the largest there ever was
         start = time.perf_counter()
         done = run(code)
         took = time.perf_counter() - start
@@ -76,7 +77,7 @@ def test_attacks_end_in_an_error_within_five_seconds(name, code, tmp_path, monke
     assert not target.exists()
     assert SECRET not in str(done.error) + repr(done.trace)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 50_000  # kB
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 600_000
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(child, 600_000)
 
 
 def test_the_code_runs_in_no_process_of_ours(tmp_path):

@@ -72,6 +72,19 @@ class TestByHand:
         assert result.validated_on == 2
         assert questions(result.program) == ["q1"]
 
+    def test_a_compile_that_is_recorded_evaluates_everybody(self):
+        scores = []
+        for drop in (True, False):
+            with context(lm=WorldLM(self.answer), adapter=PlainAdapter()):
+                result = self.strategy().compile_result(
+                    task(rows(2), valset=rows(6, start=10)), CompileRuntime(concurrency=1, drop=drop)
+                )
+            scores.append([c.score for c in result.candidates])
+        dropping, whole = scores
+        assert None in dropping
+        assert None not in whole
+        assert max(whole) == max(score for score in dropping if score is not None)
+
     def test_the_shuffles_are_dspys(self):
         lm = WorldLM(knowing(*range(50)))
         strategy = BootstrapFewShotWithRandomSearch(
