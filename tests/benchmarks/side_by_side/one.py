@@ -39,12 +39,12 @@ OPTIMIZERS = {
     "max_labeled_demos=16), dict()",
     "RandomSearch": "BootstrapFewShotWithRandomSearch(metric=right, max_bootstrapped_demos=4, "
     "max_labeled_demos=16, num_candidate_programs=4, num_threads=4), dict(valset=val)",
-    "MIPROv2": "MIPROv2(metric=right, auto=None, num_candidates=5, max_bootstrapped_demos=4, "
-    "max_labeled_demos=16, num_threads=4, seed=9), dict(valset=val, num_trials=8, minibatch=True, "
+    "MIPROv2": "MIPROv2(metric=right, prompt_model=writer, auto=None, num_candidates=5, "
+    "max_bootstrapped_demos=4, max_labeled_demos=16, num_threads=4, seed=9), dict(valset=val, num_trials=8, minibatch=True, "
     "minibatch_size=25, minibatch_full_eval_steps=4)",
-    "COPRO": "COPRO(metric=right, breadth=4, depth=2), dict(eval_kwargs=dict(num_threads=4, "
-    "display_progress=False, display_table=0))",
-    "GEPA": "GEPA(metric=explained, max_metric_calls=200, reflection_lm=dspy.settings.lm, num_threads=4, "
+    "COPRO": "COPRO(metric=right, prompt_model=writer, breadth=4, depth=2), "
+    "dict(eval_kwargs=dict(num_threads=4, display_progress=False, display_table=0))",
+    "GEPA": "GEPA(metric=explained, max_metric_calls=200, reflection_lm=writer, num_threads=4, "
     "seed=0), dict(valset=val)",
 }
 
@@ -69,8 +69,10 @@ def _names(given: dict[str, Any]) -> dict[str, Any]:
     from typing import Literal
 
     dspy = import_module(given["package"])
-    lm = dspy.LM("openai/smollm2", api_base=given["url"], api_key="none", temperature=0.0, max_tokens=200)
-    dspy.configure(lm=lm, adapter=dspy.JSONAdapter())
+    address = {"api_base": given["url"], "api_key": "none", "temperature": 0.0}
+    # Without constrained decoding the model goes on until it is stopped; an answer takes 15 tokens.
+    dspy.configure(lm=dspy.LM("openai/smollm2", max_tokens=40, **address), adapter=dspy.JSONAdapter())
+    writer = dspy.LM("openai/smollm2", max_tokens=200, **address)
     rows = {
         split: [
             dspy.Example(text=row["text"], intent=row["intent"]).with_inputs("text")
@@ -84,6 +86,7 @@ def _names(given: dict[str, Any]) -> dict[str, Any]:
     return {
         **strategies,
         "dspy": dspy,
+        "writer": writer,
         "Literal": Literal,
         "INTENTS": tuple(given["intents"]),
         "__name__": "program",
