@@ -40,8 +40,8 @@ OPTIMIZERS = {
     "RandomSearch": "BootstrapFewShotWithRandomSearch(metric=right, max_bootstrapped_demos=4, "
     "max_labeled_demos=16, num_candidate_programs=4, num_threads=4), dict(valset=val)",
     "MIPROv2": "MIPROv2(metric=right, prompt_model=writer, auto=None, num_candidates=5, "
-    "max_bootstrapped_demos=4, max_labeled_demos=16, num_threads=4, seed=9), dict(valset=val, num_trials=8, minibatch=True, "
-    "minibatch_size=25, minibatch_full_eval_steps=4)",
+    "max_bootstrapped_demos=4, max_labeled_demos=16, num_threads=4, seed=9), dict(valset=val, num_trials=8, "
+    "minibatch=True, minibatch_size=25, minibatch_full_eval_steps=4)",
     "COPRO": "COPRO(metric=right, prompt_model=writer, breadth=4, depth=2), "
     "dict(eval_kwargs=dict(num_threads=4, display_progress=False, display_table=0))",
     "GEPA": "GEPA(metric=explained, max_metric_calls=200, reflection_lm=writer, num_threads=4, "
