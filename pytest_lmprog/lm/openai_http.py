@@ -37,6 +37,7 @@ _CALLBACKS = ("callbacks", "input_callback", "success_callback", "failure_callba
 _UNSET = (
     *("client_session", "headers", "organization", "model_alias_map", "drop_params", "modify_params"),
     *("max_budget", "model_fallbacks", "default_fallbacks", "context_window_fallback_dict"),
+    *("api_base", "api_key", "openai_key", "secret_manager_client"),
 )
 _VARIABLES = (
     "OPENAI_ORGANIZATION",
@@ -79,7 +80,10 @@ class PlainServer:
 
 
 def plain_server(litellm: Any, model: str, api_base: str | None, api_key: str | None) -> PlainServer | None:
-    """Return the server behind an address that was given, if litellm would only hand requests on to it."""
+    """Return the server behind an address that was given, or is in the environment, if litellm would only
+    hand requests on to it."""
+    api_base = api_base or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
+    api_key = api_key or os.environ.get("OPENAI_API_KEY")
     if not api_base or not api_key or "?" in api_base or not _untouched(litellm):
         return None
     provider, _, name = model.partition("/")

@@ -183,6 +183,21 @@ def test_a_text_request_takes_no_way_through_litellm(spied: list[Any]) -> None:
         assert len(spied) == 1
 
 
+@pytest.mark.parametrize("base", ["OPENAI_BASE_URL", "OPENAI_API_BASE"])
+def test_address_and_key_may_be_in_the_environment(
+    base: str, monkeypatch: pytest.MonkeyPatch, litellm_only: Callable[[], None], spied: list[Any]
+) -> None:
+    with FakeServer(lambda _: "fine") as server:
+        monkeypatch.setenv(base, server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        lm = LM("openai/fake", num_retries=0, cache=False)
+        ours = asked(server, lm)
+        assert spied == []
+        litellm_only()
+        assert ours == asked(server, lm)
+    assert ours[1][0][1] == f"Bearer {KEY}"
+
+
 def test_a_late_answer_is_a_timeout(litellm_only: Callable[[], None]) -> None:
     with FakeServer(lambda _: hang()) as server:
         lm = LM("openai/fake", api_base=server.url, api_key="k", timeout=0.3, num_retries=0, cache=False)
@@ -217,6 +232,11 @@ class TestPlainServer:
         litellm = load_litellm()
         known = {name: getattr(litellm, name) for name in ("model_cost", "ssl_verify", "completion")}
         return SimpleNamespace(**{**known, **settings})
+
+    @pytest.fixture(autouse=True)
+    def _no_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_KEY"):
+            monkeypatch.delenv(name, raising=False)
 
     def test_is_one_whose_address_is_given(self) -> None:
         server = plain_server(self.untouched(), "openai/mine", "http://host/v1/", "k")
