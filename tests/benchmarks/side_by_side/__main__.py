@@ -76,6 +76,9 @@ def splits(path: Path, test: int) -> dict[str, list[dict[str, Any]]]:
 def compared(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], url: str) -> bool:
     """Compare one optimizer, print its lines, and return whether ours holds its own."""
     ours, theirs = (outcome(side, name, rows, url) for side in SIDES)
+    if ours is None or theirs is None:
+        print(f"| {name} | {'ours' if ours is None else 'DSPy'} | failed |", flush=True)
+        return ours is not None
     worse = sum(t > o for o, t in zip(ours.right, theirs.right, strict=True))
     better = sum(o > t for o, t in zip(ours.right, theirs.right, strict=True))
     p = mcnemar(worse, better)
@@ -83,8 +86,10 @@ def compared(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], url: st
     return p >= 0.05 and ours.calls <= theirs.calls
 
 
-def outcome(package: str, name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], url: str) -> Outcome:
-    """Run one side in a process of its own."""
+def outcome(
+    package: str, name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], url: str
+) -> Outcome | None:
+    """Run one side in a process of its own; None where it failed."""
     python = sys.executable if package == "pytest_lmprog" else dspy_python()
     intents = sorted({row["intent"] for row in rows["train"]})
     told = {"package": package, "optimizer": name, "rows": rows, "intents": intents, "threads": 4}
@@ -98,7 +103,8 @@ def outcome(package: str, name: str, rows: Mapping[str, Sequence[Mapping[str, An
         done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder)
     found = [text for text in done.stdout.splitlines() if text.startswith("side: ")]
     if not found:
-        raise SystemExit(f"{package} {name} failed:\n{done.stderr[-3000:]}")
+        print(f"{package} {name} failed:\n{done.stderr[-3000:]}", file=sys.stderr)
+        return None
     data = json.loads(found[-1].removeprefix("side: "))
     return Outcome(tuple(data["right"]), data["errors"], data["calls"], data["seconds"])
 

@@ -72,6 +72,8 @@ def _names(given: dict[str, Any]) -> dict[str, Any]:
     address = {"api_base": given["url"], "api_key": "none", "temperature": 0.0}
     # Without constrained decoding the model goes on until it is stopped; an answer takes 15 tokens.
     dspy.configure(lm=dspy.LM("openai/smollm2", max_tokens=40, **address), adapter=dspy.JSONAdapter())
+    if given["package"] == "dspy":
+        dspy.configure(max_errors=10**6)  # it stops after 10 answers that it cannot read
     writer = dspy.LM("openai/smollm2", max_tokens=200, **address)
     rows = {
         split: [
