@@ -135,7 +135,12 @@ class Dataset(Sequence[Example]):
 
 
 def load_dataset(
-    source: Any, *, base: Path, inputs: Iterable[str] | str | None = None, loader: Loader | None = None
+    source: Any,
+    *,
+    base: Path,
+    inputs: Iterable[str] | str | None = None,
+    loader: Loader | None = None,
+    name: str = "the examples",
 ) -> Dataset:
     """Load examples.
 
@@ -145,22 +150,23 @@ def load_dataset(
     base: the folder that a relative path starts from.
     inputs: names of the input fields, over those of the file and its rows.
     loader: asked first: returns rows for ``source``, or None to leave it to the built-in readers.
+    name: what messages call rows that are from no file.
 
     Raises DataError, with file and line, for anything that cannot be used.
     """
     rows = loader(source) if loader is not None else None
-    data = _loaded(source, base) if rows is None else dataset_of(rows, name=f"the examples of {source!r:.80}")
+    data = _loaded(source, base, name) if rows is None else dataset_of(rows, name=f"{name} of {source!r:.80}")
     return data if inputs is None else data.with_inputs([inputs] if isinstance(inputs, str) else inputs)
 
 
-def _loaded(source: Any, base: Path) -> Dataset:
+def _loaded(source: Any, base: Path, name: str) -> Dataset:
     if isinstance(source, Dataset):
         return source
     if isinstance(source, str | os.PathLike):
         return _from_file(base / Path(source))
     if callable(source):
-        return _from_callable(source, base)
-    return dataset_of(source)
+        return _from_callable(source, base, name)
+    return dataset_of(source, name=name)
 
 
 def _from_file(path: Path) -> Dataset:
@@ -183,21 +189,27 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _from_callable(source: Callable[[], Any], base: Path) -> Dataset:
-    name = getattr(source, "__qualname__", None) or type(source).__name__
+def _from_callable(source: Callable[[], Any], base: Path, name: str) -> Dataset:
+    function = getattr(source, "__qualname__", None) or type(source).__name__
     if inspect.iscoroutinefunction(source) or inspect.isasyncgenfunction(source):
         raise DataError(
-            f"the examples of {name}(): a coroutine cannot be awaited here", hint="use a plain function"
+            f"{name} of {function}(): a coroutine cannot be awaited here", hint="use a plain function"
         )
     try:
         made = source()
     except LmprogError:
         raise
     except Exception as error:
-        raise DataError(f"the examples of {name}(): it raised {type(error).__name__}: {error}") from error
+        raise DataError(f"{name} of {function}(): it raised {type(error).__name__}: {error}") from error
     if isinstance(made, str | os.PathLike | Dataset):
-        return _loaded(made, base)
-    return dataset_of(made, name=f"the examples of {name}()")
+        return _loaded(made, base, name)
+    return dataset_of(made, name=f"{name} of {function}()")
+
+
+_HINTS = (
+    "a source is a path, such a list, or a function that returns one",
+    'a file is read by pytest_lmprog.evaluation.load_dataset(path, base=Path("."))',
+)
 
 
 def dataset_of(rows: Any, *, name: str = "the examples") -> Dataset:
@@ -209,9 +221,9 @@ def dataset_of(rows: Any, *, name: str = "the examples") -> Dataset:
             close()
         raise place.about(
             f"a list of Examples or dicts is needed, not {type(rows).__name__}",
-            "a source is a path, such a list, or a function that returns one",
+            _HINTS[isinstance(rows, str)],
         )
     examples, lines = examples_of(enumerate(rows, 1), place)
     if not examples:
-        raise place.about("there are none", "a dataset needs one row or more")
+        raise place.about("there are no rows", "a dataset needs one row or more")
     return Dataset(tuple(examples), tuple(lines), place)

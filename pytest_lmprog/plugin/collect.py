@@ -209,11 +209,13 @@ class _Data:
     program: Module
     examples: ExamplesMark | None
 
-    def load(self, source: Any, split: str | None, limit: int | None = None) -> Dataset:
-        rows = self._rows(source).split(split).limited(limit)
+    def load(
+        self, source: Any, split: str | None, limit: int | None = None, name: str = "the examples"
+    ) -> Dataset:
+        rows = self._rows(source, name).split(split).limited(limit)
         return rows.for_program(self.program)
 
-    def _rows(self, source: Any) -> Dataset:
+    def _rows(self, source: Any, name: str) -> Dataset:
         names = None if self.examples is None else self.examples.input_names
         key = (
             str(self.definition.path.parent),
@@ -221,7 +223,8 @@ class _Data:
             names,
         )
         if key not in self.run.datasets:
-            rows = load_dataset(source, base=self.definition.path.parent, inputs=names, loader=self._hook)
+            base = self.definition.path.parent
+            rows = load_dataset(source, base=base, inputs=names, loader=self._hook, name=name)
             self.run.datasets[key] = (source, rows)
         loaded: Dataset = self.run.datasets[key][1]
         return loaded
@@ -237,7 +240,7 @@ class _Data:
         source = mark.trainset
         if source is None and mark.train_split is not None and self.examples is not None:
             source = self.examples.source
-        return None if source is None else self.load(source, mark.train_split)
+        return None if source is None else self.load(source, mark.train_split, name="trainset")
 
     def valset(self, mark: ProgramMark) -> Dataset | None:
         source = mark.valset
@@ -245,7 +248,7 @@ class _Data:
             source = mark.trainset
             if source is None and self.examples is not None:
                 source = self.examples.source
-        return None if source is None else self.load(source, mark.val_split)
+        return None if source is None else self.load(source, mark.val_split, name="valset")
 
 
 def _add_data(plan: UnitPlan, data: _Data) -> None:

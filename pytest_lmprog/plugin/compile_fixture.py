@@ -89,8 +89,8 @@ class LmCompile:
         if folded(path) in self._run.snapshots:
             raise ConfigurationError(f"another unit has the snapshot {path.name}", hint="name=...")
         self._made[name] = program
-        train = self._data(mark.trainset, mark.train_split, program)
-        validation = self._data(mark.valset, mark.val_split, program)
+        train = self._data("trainset", mark.trainset, mark.train_split, program)
+        validation = self._data("valset", mark.valset, mark.val_split, program)
         return Unit(
             id=f"{self._module_id}::{name}",
             name=name,
@@ -109,10 +109,10 @@ class LmCompile:
             val_file=data_file(validation, mark.val_split),
         )
 
-    def _data(self, source: Any, split: str | None, program: Module) -> Dataset | None:
+    def _data(self, name: str, source: Any, split: str | None, program: Module) -> Dataset | None:
         if source is None:
             return None
-        return load_dataset(source, base=self._path.parent).split(split).for_program(program)
+        return load_dataset(source, base=self._path.parent, name=name).split(split).for_program(program)
 
     def _compiled(self, unit: Unit) -> Module:
         session = surroundings.session_of(self._run.config)

@@ -55,7 +55,7 @@ def test_inputs_are_found_from_the_program_where_they_are_not_named() -> None:
     assert Evaluate(devset=rows, metric=right)(Triage()).score == 50.0
     with pytest.raises(DataError, match="labels must not reach it"):
         Evaluate(devset=rows, metric=right)(Open())
-    with pytest.raises(DataError, match="devset: there are none"):
+    with pytest.raises(DataError, match="devset: there are no rows"):
         Evaluate(devset=[], metric=right)(Triage())
 
 
