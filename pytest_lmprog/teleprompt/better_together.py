@@ -12,6 +12,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
+from pytest_lmprog.teleprompt.checks import check_integer, check_shared
 from pytest_lmprog.teleprompt.engine.calls import student_bound, student_calls
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
@@ -76,6 +77,8 @@ class BetterTogether(TeleprompterBase):
         optimizers: Mapping[str, TeleprompterBase] | None = None,
         **named: TeleprompterBase,
     ) -> None:
+        if optimizers is not None and not isinstance(optimizers, Mapping):
+            raise UsageError(f"optimizers must map names to teleprompters, not {optimizers!r:.60}")
         older = {"p": prompt_optimizer, "w": weight_optimizer}
         given = {**(optimizers or {}), **named}
         chosen = {**given, **{name: one for name, one in older.items() if one is not None}}
@@ -92,6 +95,8 @@ class BetterTogether(TeleprompterBase):
         self._check_settings()
 
     def _check_settings(self) -> None:
+        check_shared(self)
+        check_integer("seed", self.seed, 0, optional=True)
         for name, one in self.optimizers.items():
             if not isinstance(one, TeleprompterBase):
                 raise UsageError(

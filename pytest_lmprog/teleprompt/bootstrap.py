@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric
-from pytest_lmprog.programs import Example, context
+from pytest_lmprog.programs import Example
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, Candidate, CompileResult, CompileTask, StopReason
-from pytest_lmprog.teleprompt.checks import check_integer, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_number, check_shared
 from pytest_lmprog.teleprompt.engine.calls import teacher_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
@@ -62,8 +62,7 @@ class BootstrapFewShot(TeleprompterBase):
         check_integer("max_rounds", self.max_rounds, 1)
         check_integer("max_errors", self.max_errors, 1, optional=True)
         check_number("metric_threshold", self.metric_threshold, optional=True)
-        with context(**(self.teacher_settings or {})):
-            pass  # raises ConfigurationError for what is no setting
+        check_shared(self)
 
     def check(self, task: CompileTask) -> None:
         """As in the base; and the teacher must fit, and a metric count."""

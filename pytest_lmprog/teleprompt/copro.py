@@ -11,7 +11,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
-from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number, check_shared
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class COPRO(TeleprompterBase):
         check_integer("depth", self.depth, 1)
         check_number("init_temperature", self.init_temperature, 0)
         check_lm("prompt_model", self.prompt_model)
+        check_shared(self)
 
     def compile(
         self,

@@ -12,7 +12,7 @@ from pytest_lmprog.programs import Module
 from pytest_lmprog.programs.ensemble import EnsembledProgram
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
-from pytest_lmprog.teleprompt.checks import check_integer
+from pytest_lmprog.teleprompt.checks import check_integer, check_shared
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Ensemble(TeleprompterBase):
 
     def __post_init__(self) -> None:
         check_integer("size", self.size, 1, optional=True)
+        check_shared(self)
         if self.reduce_fn is not None and not callable(self.reduce_fn):
             raise UsageError(f"reduce_fn must be a function, not {self.reduce_fn!r:.60}")
         if self.of is not None and not isinstance(self.of, TeleprompterBase):
@@ -108,9 +109,11 @@ class Ensemble(TeleprompterBase):
         """Return the ensemble of a list of programs; or, with ``of``, of what it makes of one."""
         if isinstance(student, list | tuple):
             return EnsembledProgram([_copy(one) for one in student], self.reduce_fn, self.size)
-        if trainset is None:
-            raise UsageError("Ensemble.compile takes a list of programs, or a program and a trainset")
-        assert isinstance(student, Module)
+        if trainset is None or not isinstance(student, Module):
+            raise UsageError(
+                "Ensemble.compile takes a list of programs, or a program and a trainset",
+                hint="Ensemble().compile([a, b]), or Ensemble(of=...).compile(Program(), trainset=[...])",
+            )
         return super().compile(student, trainset=trainset, teacher=teacher, valset=valset, runtime=runtime)
 
     def check(self, task: CompileTask) -> None:

@@ -13,7 +13,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs.context import required_lm
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
-from pytest_lmprog.teleprompt.checks import check_integer
+from pytest_lmprog.teleprompt.checks import check_number, check_shared
 from pytest_lmprog.teleprompt.engine.calls import teacher_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
@@ -79,7 +79,14 @@ class BootstrapFinetune(TeleprompterBase):
     def __post_init__(self) -> None:
         if self.train_kwargs is not None and not isinstance(self.train_kwargs, Mapping):
             raise UsageError(f"train_kwargs must be a mapping, not {self.train_kwargs!r:.60}")
-        check_integer("num_threads", self.num_threads, 1, optional=True)
+        check_shared(self)
+        check_number("metric_threshold", self.metric_threshold, optional=True)
+        if self.provider is not None and not callable(getattr(self.provider, "finetune", None)):
+            raise UsageError(f"provider must be a FinetuneProvider, not {self.provider!r:.60}")
+        if self.adapter is not None and not callable(getattr(self.adapter, "prompt", None)):
+            raise UsageError(
+                f"adapter must be an adapter, not {self.adapter!r:.60}", hint="lmp.ChatAdapter()"
+            )
 
     def check(self, task: CompileTask) -> None:
         """As in the base; there must be something to train, a provider that can, and a teacher that fits."""

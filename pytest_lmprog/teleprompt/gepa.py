@@ -12,7 +12,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
-from pytest_lmprog.teleprompt.checks import check_integer, check_lm
+from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_shared
 from pytest_lmprog.teleprompt.engine.calls import student_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
@@ -103,6 +103,7 @@ class GEPA(TeleprompterBase):
     unlisted: ClassVar[frozenset[str]] = frozenset({"num_threads", "track_stats", "track_best_outputs"})
 
     def __post_init__(self) -> None:
+        check_shared(self)
         self._check_budget()
         for name in ("reflection_minibatch_size", "trials_in_flight"):
             check_integer(name, getattr(self, name), 1)
@@ -116,8 +117,10 @@ class GEPA(TeleprompterBase):
             raise UsageError(f"instruction_proposer must be callable, not {self.instruction_proposer!r:.80}")
         if self.failure_score:
             raise UsageError("failure_score is always 0: an error is a failure, and is counted apart")
-        if not 0 < self.perfect_score <= 1:
-            raise UsageError(f"perfect_score must be above 0 and at most 1, not {self.perfect_score!r}")
+        perfect = self.perfect_score
+        if not isinstance(perfect, int | float) or not 0 < perfect <= 1:
+            raise UsageError(f"perfect_score must be above 0 and at most 1, not {perfect!r}")
+        check_integer("seed", self.seed, 0)
         if self.track_best_outputs and not self.track_stats:
             raise UsageError("track_best_outputs needs track_stats=True: it is part of the statistics")
 
@@ -130,7 +133,7 @@ class GEPA(TeleprompterBase):
                 f"GEPA takes just one of auto, max_full_evals and max_metric_calls, not {told}",
                 hint="GEPA(auto='light')",
             )
-        if self.auto is not None and self.auto not in _CANDIDATES:
+        if self.auto is not None and self.auto not in tuple(_CANDIDATES):
             raise _not_among("auto", tuple(_CANDIDATES), self.auto)
         for name in ("max_full_evals", "max_metric_calls"):
             check_integer(name, given.get(name), 1, optional=True)

@@ -9,7 +9,7 @@ from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
-from pytest_lmprog.teleprompt.checks import check_integer
+from pytest_lmprog.teleprompt.checks import check_integer, check_shared
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class InferRules(TeleprompterBase):
     def __post_init__(self) -> None:
         check_integer("num_candidates", self.num_candidates, 1)
         check_integer("num_rules", self.num_rules, 1)
-        check_integer("num_threads", self.num_threads, 1, optional=True)
+        check_shared(self)
         self.bootstrapper()  # checks the settings that they share
 
     def bootstrapper(self) -> BootstrapFewShot:

@@ -14,7 +14,7 @@ from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
-from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number, check_shared
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class MIPROv2(TeleprompterBase):
     libraries: ClassVar[tuple[str, ...]] = ("optuna",)
 
     def __post_init__(self) -> None:
-        if self.auto is not None and self.auto not in AUTO:
+        if self.auto is not None and self.auto not in tuple(AUTO):
             raise UsageError(f"auto must be one of {', '.join(map(repr, AUTO))} or None, not {self.auto!r}")
         for name in ("num_candidates", "num_trials"):
             check_integer(name, getattr(self, name), 1, optional=True)
@@ -162,6 +162,7 @@ class MIPROv2(TeleprompterBase):
         for name in ("prompt_model", "task_model"):
             check_lm(name, getattr(self, name))
         check_number("init_temperature", self.init_temperature, 0)
+        check_shared(self)
         self.bootstrapper()  # checks the settings that they share
 
     @property

@@ -13,7 +13,7 @@ from pytest_lmprog.programs import Example, Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
-from pytest_lmprog.teleprompt.checks import check_integer
+from pytest_lmprog.teleprompt.checks import check_integer, check_shared
 from pytest_lmprog.teleprompt.engine.calls import student_bound
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
@@ -69,7 +69,7 @@ class BootstrapFewShotWithOptuna(TeleprompterBase):
     def __post_init__(self) -> None:
         for name in ("num_candidate_programs", "trials_in_flight"):
             check_integer(name, getattr(self, name), 1)
-        check_integer("num_threads", self.num_threads, 1, optional=True)
+        check_shared(self)
         self.bootstrapper()  # checks the settings that they share
 
     def bootstrapper(self) -> BootstrapFewShot:

@@ -9,7 +9,7 @@ from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
-from pytest_lmprog.teleprompt.checks import check_integer, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_number, check_shared
 from pytest_lmprog.teleprompt.engine.calls import student_bound, teacher_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
 
@@ -60,7 +60,7 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
 
     def __post_init__(self) -> None:
         check_integer("num_candidate_programs", self.num_candidate_programs, 0)
-        check_integer("num_threads", self.num_threads, 1, optional=True)
+        check_shared(self)
         check_number("stop_at_score", self.stop_at_score, 0, 100, optional=True)
         self.bootstrapper()  # checks the settings that they share
 

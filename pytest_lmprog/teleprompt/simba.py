@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.lm.types import LanguageModel
-from pytest_lmprog.programs import Module, context
+from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
-from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number
+from pytest_lmprog.teleprompt.checks import check_integer, check_lm, check_number, check_shared
 from pytest_lmprog.teleprompt.engine.calls import student_bound, teacher_bound
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
@@ -81,12 +81,10 @@ class SIMBA(TeleprompterBase):
         for name, least in (("bsize", 1), ("num_candidates", 1), ("max_steps", 0), ("max_demos", 0)):
             check_integer(name, getattr(self, name), least)
         check_integer("demo_input_field_maxlen", self.demo_input_field_maxlen, 0)
-        check_integer("num_threads", self.num_threads, 1, optional=True)
         for name in ("temperature_for_sampling", "temperature_for_candidates"):
             check_number(name, getattr(self, name), 0)
         check_lm("prompt_model", self.prompt_model)
-        with context(**(self.teacher_settings or {})):
-            pass  # raises ConfigurationError for what is no setting
+        check_shared(self)
 
     def compile(
         self,

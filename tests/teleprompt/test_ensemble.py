@@ -33,6 +33,12 @@ def search(**more: Any) -> BootstrapFewShotWithRandomSearch:
     return BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=3, **settings)
 
 
+@pytest.mark.parametrize("student", [QA, None, "program"])
+def test_a_student_that_is_none_is_told(student):
+    with pytest.raises(UsageError, match="takes a list of programs, or a program and a trainset"):
+        Ensemble(of=search()).compile(student, trainset=rows(2))
+
+
 def last(outputs: list[Any]) -> Any:
     return outputs[-1]
 

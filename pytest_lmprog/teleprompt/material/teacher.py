@@ -46,7 +46,8 @@ def check_teacher(task: CompileTask) -> None:
     if teacher is None or (isinstance(teacher, LanguageModel) and not isinstance(teacher, Module)):
         return
     if not isinstance(teacher, Module):
-        raise UsageError(f"the teacher must be a Module or an LM, not {teacher!r:.80}")
+        hint = f"teacher=lmp.LM({teacher!r:.80})" if isinstance(teacher, str) else None
+        raise UsageError(f"the teacher must be a Module or an LM, not {teacher!r:.80}", hint=hint)
     theirs = dict(teacher.named_predictors())
     ours = dict(task.student.named_predictors())
     if theirs.keys() != ours.keys():
