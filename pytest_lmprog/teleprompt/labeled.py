@@ -15,7 +15,7 @@ from pytest_lmprog.teleprompt.base import (
     CompileRuntime,
     CompileTask,
 )
-from pytest_lmprog.teleprompt.checks import check_integer
+from pytest_lmprog.teleprompt.checks import check_integer, check_shared
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class LabeledFewShot(TeleprompterBase):
 
     def __post_init__(self) -> None:
         check_integer("k", self.k, 0)
+        check_shared(self)
 
     def compile(
         self,
@@ -75,4 +76,8 @@ class LabeledFewShot(TeleprompterBase):
         program = labeled_program(task.student, task.trainset, self.k, seed=study.seed, sample=self.sample)
         candidate = Candidate(0, "labeled", program, None, study.characters(program))
         study.note(candidate)
-        return CompileResult(program, (candidate,), 0)
+        return CompileResult(program, (candidate,), 0, notes=_notes(self.k, len(task.trainset)))
+
+
+def _notes(k: int, rows: int) -> tuple[str, ...]:
+    return (f"k is {k} and the trainset has {rows}: all of it is shown",) if rows < k else ()

@@ -114,7 +114,7 @@ class TeleprompterBase(ABC):
             return self.plan(Study(task, teaching, ranking, desk, runtime.seed, settings, note, runtime.drop))
 
         runtime.journal.begin(journal.head_entry(self, task, runtime.seed))
-        result = drive(plan, runtime)
+        result = _with_frozen_note(drive(plan, runtime), task)
         runtime.journal.finish(journal.result_entries(result), journal.end_entry(result))
         return result
 
@@ -209,6 +209,14 @@ class TeleprompterBase(ABC):
     def with_settings(self, **changes: Any) -> Self:
         """Return the same strategy with other settings."""
         return replace(self, **changes)
+
+
+def _with_frozen_note(result: CompileResult, task: CompileTask) -> CompileResult:
+    """Return ``result``; where every predictor is frozen it says so."""
+    if not all(predictor.is_frozen for predictor in task.student.predictors()):
+        return result
+    note = f"all predictors of {type(task.student).__name__} are frozen: the prompts are as written"
+    return replace(result, notes=(note, *result.notes))
 
 
 def _callers_level() -> int:

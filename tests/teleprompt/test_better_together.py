@@ -231,8 +231,19 @@ def test_notes_say_of_which_step_they_are():
     )
     with context(lm=WorldLM(broken)):
         result = made.compile_result(task(rows(3)), CompileRuntime())
-    assert result.notes == ("1 of 3 validation runs ended in an error",)
+    assert result.notes == (
+        "b: 0 of 2 demos were bootstrapped: 3 of 3 training examples were tried",
+        "b: 1 of 3 bootstrap runs ended in an error (ParseError 1)",
+        "1 of 3 validation runs ended in an error",
+        "no candidate scored above 0 on the 3 validation examples",
+    )
     assert result.winner == 0
+
+
+@pytest.mark.parametrize("optimizers", ["p", [1], 3])
+def test_optimizers_that_are_no_mapping_are_told(optimizers):
+    with pytest.raises(UsageError, match="optimizers must map names to teleprompters"):
+        BetterTogether(optimizers=optimizers)
 
 
 def test_a_step_that_fails_stops_the_compile():

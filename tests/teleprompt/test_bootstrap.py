@@ -203,6 +203,15 @@ class TestErrors:
         assert "q0" in questions(result.program)
         assert result.notes == ("1 of 3 bootstrap runs ended in an error (ParseError 1)",)
 
+    def test_where_all_runs_end_in_errors_the_first_is_told(self):
+        result = compiled(BootstrapFewShot(exact), WorldLM(self.broken_on(0, 1)), rows(2))
+        told = "2 of 2 bootstrap runs ended in an error (ParseError 2); the first: the answer is not JSON"
+        assert result.notes[-1].startswith(told)
+
+    def test_a_teacher_that_is_a_text_is_told_what_to_write(self):
+        with pytest.raises(UsageError, match=r"hint: teacher=lmp.LM\('openai/gpt-4o'\)"):
+            BootstrapFewShot(exact).compile(QA(), trainset=rows(2), teacher="openai/gpt-4o")
+
     def test_an_error_is_tried_again_in_the_next_round(self):
         def answer(one):
             return {"answer": "a0"} if one.rollout else "no JSON"

@@ -225,6 +225,10 @@ class TestRejections:
         assert result.notes == ("1 of 3 validation runs ended in an error",)
         assert all("q0" not in one.inputs["cases"] for one in reflections(lm))
 
+    def test_a_metric_that_always_fails_is_told(self):
+        result = evolved(WorldLM(lambda one: {"answer": "?"}, propose=next_rung), rows(2), max_metric_calls=4)
+        assert "no candidate scored above 0 on the 2 validation examples" in result.notes
+
     def test_answers_that_could_not_be_read_are_reflected_on_where_wanted(self):
         lm = WorldLM(lambda one: "garbage {", propose=next_rung)
         evolved(lm, rows(1), max_metric_calls=3, add_format_failure_as_feedback=True)

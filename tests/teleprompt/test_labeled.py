@@ -26,6 +26,18 @@ def test_sixteen_by_default_and_all_where_there_are_fewer():
     assert len(questions(LabeledFewShot().compile(QA(), trainset=rows(5)))) == 5
 
 
+def test_fewer_rows_than_demos_are_told():
+    with pytest.warns(UserWarning, match="k is 4 and the trainset has 2: all of it is shown"):
+        LabeledFewShot(k=4).compile(QA(), trainset=rows(2))
+    assert LabeledFewShot(k=2).compile_result(task(rows(2)), CompileRuntime()).notes == ()
+
+
+def test_a_program_that_is_frozen_all_over_is_told():
+    with pytest.warns(UserWarning, match="all predictors of QA are frozen: the prompts are as written"):
+        compiled = LabeledFewShot(k=2).compile(QA().freeze(), trainset=rows(2))
+    assert questions(compiled) == []
+
+
 def test_it_calls_nothing():
     lm = WorldLM(knowing())
     with context(lm=lm):

@@ -26,6 +26,7 @@ from tests.teleprompt.world import (
     QA,
     Looping,
     Pair,
+    Raising,
     WorldLM,
     exact,
     jitter,
@@ -324,12 +325,28 @@ class TestErrors:
         strategy, _ = scripted(small(num_trials=1), [])
         result = compiled(strategy, lm, rows(3), valset=rows(4, start=20))
         assert result.score == 0.0
-        assert result.notes[-1] == "1 of 4 validation runs ended in an error"
+        assert "1 of 4 validation runs ended in an error" in result.notes
 
     def test_a_hopeless_teacher_stops_it(self):
         strategy, _ = scripted(small(), [])
         with pytest.raises(CompileError, match="bootstrap runs ended in an error"):
             compiled(strategy, WorldLM(lambda one: "no JSON"), rows(12), valset=rows(2, start=20))
+
+    def test_a_teacher_that_always_errs_is_told_although_no_demos_win(self):
+        lm = WorldLM(lambda one: {"answer": truth(one.inputs["question"])})
+        strategy, _ = scripted(small(), [])
+        result = compiled(strategy, lm, rows(4), valset=rows(3, start=20), teacher=Raising())
+        assert result.candidates[result.winner].label.endswith("demos 0")
+        (note,) = (note for note in result.notes if "bootstrap" in note)
+        assert note.startswith("4 of 4 bootstrap runs ended in an error (ValueError 4); the first: ")
+        assert note.endswith("raised ValueError: boom")
+
+    def test_proposals_that_cannot_be_read_are_told_although_the_present_instruction_wins(self):
+        lm = WorldLM(lambda one: {"answer": truth(one.inputs["question"])}, propose=lambda one: "no JSON")
+        strategy, _ = scripted(small(), [])
+        result = compiled(strategy, lm, rows(4), valset=rows(3, start=20))
+        assert result.candidates[result.winner].label == "default"
+        assert any(note.endswith("proposed instructions could not be read") for note in result.notes)
 
     def test_a_metric_that_always_fails_is_told(self):
         strategy, _ = scripted(small(metric=lambda example, prediction, trace=None: False), [])

@@ -153,7 +153,7 @@ def test_hard_examples_come_first():
 
 def test_an_error_scores_zero_and_is_counted():
     race, _ = run_race([[None, 1.0]], [1.0, 1.0], [1], 0)
-    assert race.leader().errors == 1
+    assert len(race.leader().failures) == 1
     assert race.leader().candidate().score == 0.5
 
 

@@ -23,6 +23,7 @@ from tests.teleprompt.world import (
     QA,
     Looping,
     PlainAdapter,
+    Raising,
     WorldLM,
     exact,
     jitter,
@@ -244,6 +245,15 @@ class TestErrors:
         lm = WorldLM(lambda one: "no JSON")
         with pytest.raises(CompileError, match="bootstrap runs ended in an error"):
             searched(BootstrapFewShotWithRandomSearch(exact), lm, rows(12))
+
+    def test_a_teacher_that_always_errs_is_told_although_no_demos_win(self):
+        lm = WorldLM(lambda one: {"answer": truth(one.inputs["question"])})
+        strategy = BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=2)
+        result = searched(strategy, lm, rows(3), valset=rows(2, start=20), teacher=Raising())
+        assert result.candidates[result.winner].label == "zero-shot"
+        (note,) = result.notes
+        assert note.startswith("3 of 3 bootstrap runs ended in an error (ValueError 3); the first: ")
+        assert note.endswith("raised ValueError: boom")
 
     def test_an_empty_valset_is_an_error(self):
         with pytest.raises(UsageError, match="valset is empty"):

@@ -259,6 +259,13 @@ class QA(Module):
         return self.answer(question=question)
 
 
+class Raising(QA):
+    """A teacher that always raises."""
+
+    def forward(self, question: str) -> Any:
+        raise ValueError("boom")
+
+
 class Pair(Module):
     """Two predictors of one shape: the second is asked where the first does not know."""
 

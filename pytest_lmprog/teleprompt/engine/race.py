@@ -43,7 +43,7 @@ class Entry:
         self.standing = Standing(weights)
         self.unstarted = list(range(len(weights)))
         self.in_flight = 0
-        self.errors = 0
+        self.failures: dict[int, str] = {}
         self.spent = proposal.spent
         self.dropped = False
         self.demos = sum(len(predictor.demos) for predictor in proposal.program.predictors())
@@ -193,7 +193,8 @@ class Race:
         result = ticket.value()
         score = self.study.ranking.score(result)
         entry.in_flight -= 1
-        entry.errors += result.error is not None
+        if result.error is not None:
+            entry.failures[run.position] = result.error.message
         entry.spent = entry.spent.plus(result.trace)
         entry.standing.record(run.position, score)
         self._misses[run.position] += 1.0 - score

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_lmprog.teleprompt.base import Candidate, CompileResult
-from pytest_lmprog.teleprompt.engine.race import Entry, Race
+from pytest_lmprog.teleprompt.engine.race import Race
+from pytest_lmprog.teleprompt.engine.shortfalls import shortfalls
 
 __all__ = ["best_so_far", "listed", "verdict"]
 
@@ -26,7 +27,7 @@ def verdict(race: Race, *, unraced: Sequence[Candidate] = ()) -> CompileResult:
         _place(candidates, winner.proposal.index),
         winner.standing.least(),
         examples,
-        notes=(*winner.proposal.notes, *_shortfalls(winner, examples)),
+        notes=(*winner.proposal.notes, *shortfalls(winner.failures, examples, winner.standing.least())),
         scores=winner.standing.scores,
     )
 
@@ -56,12 +57,3 @@ def listed(race: Race, unraced: Sequence[Candidate] = ()) -> tuple[Candidate, ..
 
 def _place(candidates: Sequence[Candidate], index: int) -> int:
     return next(place for place, candidate in enumerate(candidates) if candidate.index == index)
-
-
-def _shortfalls(winner: Entry, examples: int) -> tuple[str, ...]:
-    notes = []
-    if winner.errors:
-        notes.append(f"{winner.errors} of {examples} validation runs ended in an error")
-    if winner.standing.least() == 0:
-        notes.append(f"no candidate scored above 0 on the {examples} validation examples")
-    return tuple(notes)

@@ -14,11 +14,12 @@ from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.engine.desk import Plan, Rank, Ticket
 from pytest_lmprog.teleprompt.engine.driver import MAX_CAUSES
 from pytest_lmprog.teleprompt.engine.seeds import seeded
+from pytest_lmprog.teleprompt.engine.shortfalls import all_failed
 from pytest_lmprog.teleprompt.engine.study import Study
 from pytest_lmprog.teleprompt.material.demos import labeled_demos, traced_demos, with_demos, without_example
 from pytest_lmprog.teleprompt.material.teacher import teacher_program
 
-__all__ = ["Bootstrap", "Bootstrapped", "Demonstration", "bootstrap"]
+__all__ = ["Bootstrap", "Bootstrapped", "Demonstration", "all_failures", "bootstrap"]
 
 HOPELESS = 10
 """Examples after which a teacher that has met nothing but errors is given up (DSPy's ``max_errors``)."""
@@ -53,12 +54,21 @@ Demonstration = Mapping[str, Example]
 @dataclass(frozen=True)
 class Bootstrapped:
     """What a bootstrap came to. ``whole`` is False where the budget ended it; ``notes`` say what fell
-    short; ``kept`` is what each success shows, by the place of its example."""
+    short; ``kept`` is what each success shows, by the place of its example. ``failure``: of the notes the one
+    that says that every run ended in an error."""
 
     program: Module
     whole: bool = True
     notes: tuple[str, ...] = ()
     kept: Mapping[int, Demonstration] = field(default_factory=dict)
+    failure: str | None = None
+
+
+def all_failures(found: Sequence[Bootstrapped]) -> tuple[str, ...]:
+    """Return what the first of several bootstraps tells where the teacher met nothing but errors in any:
+    the demos of none may win, and nothing else would tell."""
+    failures = [one.failure for one in found if one.failure is not None]
+    return tuple(failures[:1]) if len(failures) == len(found) else ()
 
 
 @dataclass
@@ -111,7 +121,9 @@ def bootstrap(study: Study, spec: Bootstrap) -> Plan[Bootstrapped]:
     except BudgetExceededError:
         whole = False
     study.desk.expect(walk.attempts - len(spec.trainset) * spec.rounds * bool(spec.wanted))
-    return Bootstrapped(_taught(study, spec, walk.kept), whole, _notes(walk), walk.kept)
+    notes = _notes(walk)
+    failure = notes[-1] if walk.errors and len(walk.errors) == walk.attempts else None
+    return Bootstrapped(_taught(study, spec, walk.kept), whole, notes, walk.kept, failure)
 
 
 def _walked(study: Study, spec: Bootstrap, teacher: Module, walk: _Walk) -> Plan[None]:
@@ -178,7 +190,13 @@ def _notes(walk: _Walk) -> tuple[str, ...]:
     if walk.errors:
         kinds = Counter(r.error.kind for r in walk.errors.values() if r.error is not None)
         shown = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
-        notes.append(f"{len(walk.errors)} of {walk.attempts} bootstrap runs ended in an error ({shown})")
+        messages = [
+            r.error.message for _, r in sorted(walk.errors.items(), key=lambda one: one[0]) if r.error
+        ]
+        cause = all_failed(messages, walk.attempts)
+        notes.append(
+            f"{len(walk.errors)} of {walk.attempts} bootstrap runs ended in an error ({shown}){cause}"
+        )
     return tuple(notes)
 
 

@@ -10,7 +10,7 @@ from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
 from pytest_lmprog.teleprompt.engine.desk import Plan
 from pytest_lmprog.teleprompt.engine.study import Study
-from pytest_lmprog.teleprompt.material.bootstrapping import Bootstrap, Bootstrapped, bootstrap
+from pytest_lmprog.teleprompt.material.bootstrapping import Bootstrap, Bootstrapped, all_failures, bootstrap
 from pytest_lmprog.teleprompt.material.demos import labeled_program, with_demos
 from pytest_lmprog.teleprompt.material.instructions import learners
 
@@ -27,9 +27,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class DemoSets:
-    """The sets, one a recipe: demos by predictor name, and what fell short."""
+    """The sets, one a recipe: demos by predictor name, and what fell short. ``notes`` hold whichever wins."""
 
     found: tuple[Bootstrapped, ...]
+    notes: tuple[str, ...] = ()
 
     def of(self, name: str) -> list[list[Example]]:
         """Return the demos of one predictor, set by set."""
@@ -75,7 +76,8 @@ def demo_sets(study: Study, made: Sequence[Recipe]) -> Plan[DemoSets]:
         tuple(
             tickets[place].value() if place in tickets else _plain(study, recipe)
             for place, recipe in enumerate(made)
-        )
+        ),
+        all_failures([tickets[place].value() for place in sorted(tickets)]),
     )
 
 

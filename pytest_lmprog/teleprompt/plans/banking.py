@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pytest_lmprog.programs import Example, Module, Predict
 from pytest_lmprog.programs.nearest import Bank, Nearest, inputs_text, mark_root
 from pytest_lmprog.programs.vectorizers import checked_vectorizer
-from pytest_lmprog.teleprompt.base import Candidate, CompileResult
+from pytest_lmprog.teleprompt.base import Candidate, CompileResult, StopReason
 from pytest_lmprog.teleprompt.engine.desk import Plan
 from pytest_lmprog.teleprompt.engine.study import Study
 from pytest_lmprog.teleprompt.knn_few_shot import KNNFewShot
@@ -25,9 +25,15 @@ def banked(settings: KNNFewShot, study: Study) -> Plan[CompileResult]:
     program = _program(settings, study, found.kept)
     candidate = Candidate(0, f"the {settings.shown} nearest", program, None, study.characters(program))
     study.note(candidate)
-    return CompileResult(
-        program, (candidate,), 0, stopped="done" if found.whole else "budget", notes=found.notes
-    )
+    stopped: StopReason = "done" if found.whole else "budget"
+    notes = (*_few(settings, len(trainset)), *found.notes)
+    return CompileResult(program, (candidate,), 0, stopped=stopped, notes=notes)
+
+
+def _few(settings: KNNFewShot, rows: int) -> tuple[str, ...]:
+    if rows >= settings.shown:
+        return ()
+    return (f"k is {settings.shown} and the trainset has {rows}: each call is shown all of it",)
 
 
 def _program(settings: KNNFewShot, study: Study, kept: Mapping[int, Demonstration]) -> Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from pytest_lmprog.errors import BudgetExceededError
 from pytest_lmprog.programs import Example
@@ -15,7 +15,7 @@ from pytest_lmprog.teleprompt.engine.race import Proposal, Race
 from pytest_lmprog.teleprompt.engine.seeds import seeded
 from pytest_lmprog.teleprompt.engine.study import Study
 from pytest_lmprog.teleprompt.engine.verdict import best_so_far, verdict
-from pytest_lmprog.teleprompt.material.bootstrapping import Bootstrap, Bootstrapped, bootstrap
+from pytest_lmprog.teleprompt.material.bootstrapping import Bootstrap, Bootstrapped, all_failures, bootstrap
 from pytest_lmprog.teleprompt.material.demos import labeled_program, with_demos
 from pytest_lmprog.teleprompt.random_search import FIXED, BootstrapFewShotWithRandomSearch
 
@@ -61,6 +61,7 @@ class Search:
     settings: BootstrapFewShotWithRandomSearch
     study: Study
     bootstraps: dict[Ticket, Source] = field(default_factory=dict)
+    found: dict[int, Bootstrapped] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.race = Race(self.study, self.study.task.validation)
@@ -72,7 +73,9 @@ class Search:
             yield from self._run()
         except BudgetExceededError:
             return self._best_so_far()
-        return verdict(self.race)  # the first candidates need no run to be proposed
+        result = verdict(self.race)  # the first candidates need no run to be proposed
+        failures = all_failures([self.found[index] for index in sorted(self.found)])
+        return replace(result, notes=tuple(dict.fromkeys([*failures, *result.notes])))
 
     def _run(self) -> Plan[None]:
         self._propose()
@@ -85,7 +88,7 @@ class Search:
         if source is None:
             self.race.record(ticket)
             return
-        found: Bootstrapped = ticket.value()
+        found = self.found[source.index] = ticket.value()
         self._enter(source, found)
 
     def _propose(self) -> None:

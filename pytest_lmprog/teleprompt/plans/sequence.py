@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import field, replace
 
 from pytest_lmprog.errors import BudgetExceededError
@@ -14,6 +15,7 @@ from pytest_lmprog.teleprompt.engine.desk import Plan
 from pytest_lmprog.teleprompt.engine.gathering import scored
 from pytest_lmprog.teleprompt.engine.nested import moved, same_ranking, substudy
 from pytest_lmprog.teleprompt.engine.seeds import seeded
+from pytest_lmprog.teleprompt.engine.shortfalls import shortfalls
 from pytest_lmprog.teleprompt.engine.standing import checked_weights
 from pytest_lmprog.teleprompt.engine.study import Study
 
@@ -27,14 +29,15 @@ class Sequel:
     """One run through the steps.
 
     ``candidates`` are all that any step proposed, after the program as written, by index; ``finals`` the
-    indices of those that a step made its result, with what is to be told of each; ``scores`` theirs on each
-    validation example, where known.
+    indices of those that a step made its result, with what the step told; ``judged`` what their evaluation
+    told, ``scores`` theirs on each validation example, where known.
     """
 
     settings: BetterTogether
     study: Study
     candidates: dict[int, Candidate] = field(default_factory=dict)
     finals: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    judged: dict[int, tuple[str, ...]] = field(default_factory=dict)
     scores: dict[int, tuple[float, ...]] = field(default_factory=dict)
     stopped: StopReason = "done"
 
@@ -127,10 +130,9 @@ class Sequel:
             spent = spent.plus(result.trace)
         characters = self.study.characters(candidate.program)
         self._list(replace(candidate, score=score, spent=spent, characters=characters))
-        failed = sum(result.error is not None for result in results)
-        if failed:
-            told = f"{failed} of {len(results)} validation runs ended in an error"
-            self.finals[index] = (*self.finals[index], told)
+        errors = [result.error for result in results]
+        failures = {place: error.message for place, error in enumerate(errors) if error is not None}
+        self.judged[index] = shortfalls(failures, len(results), score)
         if index == 0:
             self.study.note(self.candidates[0])
         self.study.desk.best(score, candidate.label)
@@ -138,9 +140,7 @@ class Sequel:
     def _result(self) -> CompileResult:
         listed = tuple(self.candidates[index] for index in sorted(self.candidates))
         winner = self._winner()
-        notes = tuple(
-            told for index in sorted(self.finals) if index <= winner.index for told in self.finals[index]
-        )
+        notes = (*self._steps_notes(), *self.judged.get(winner.index, ()))
         if self.stopped == "budget" and winner.score is None and self.validation:
             notes = ("the budget was spent before a program was evaluated: the program is as written",)
         return CompileResult(
@@ -153,6 +153,11 @@ class Sequel:
             notes,
             self.scores.get(winner.index, ()),
         )
+
+    def _steps_notes(self) -> Iterator[str]:
+        """What the steps told, also those after the winner's: it says why they came to nothing."""
+        for index in sorted(self.finals):
+            yield from self.finals[index]
 
     def _winner(self) -> Candidate:
         """The best that was evaluated; without a validation, what the last step made."""

@@ -10,6 +10,7 @@ from pytest_lmprog.evaluation.scores import mean
 from pytest_lmprog.teleprompt.base import Candidate, CompileResult, Spent, StopReason
 from pytest_lmprog.teleprompt.engine.desk import Plan, Ticket
 from pytest_lmprog.teleprompt.engine.minibatches import minibatch
+from pytest_lmprog.teleprompt.engine.shortfalls import shortfalls
 from pytest_lmprog.teleprompt.engine.standing import checked_weights
 from pytest_lmprog.teleprompt.engine.study import Study
 from pytest_lmprog.teleprompt.gepa import GEPA, validates_on_trainset
@@ -254,10 +255,10 @@ class Evolution:
 
     def _notes(self, winner: Candidate) -> tuple[str, ...]:
         runs = self.runs[winner.index]
-        failed = sum(runs[place].error is not None for place in self.lab.validation)
-        notes = []
-        if failed:
-            notes.append(f"{failed} of {len(self.lab.validation)} validation runs ended in an error")
+        places = self.lab.validation
+        errors = {place: runs[place].error for place in places}
+        failures = {place: error.message for place, error in errors.items() if error is not None}
+        notes = [*shortfalls(failures, len(places), winner.score)]
         if self.unread:
             first = " ".join(self.unread[0].split())
             notes.append(f"{len(self.unread)} reflections gave no instruction; the first: {first:.200}")

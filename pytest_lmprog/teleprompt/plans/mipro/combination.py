@@ -43,7 +43,7 @@ class Combination:
         self.told: set[int] = set()
         self.means: list[float] = []
         self.spent = Spent()
-        self.errors = 0
+        self.failures: dict[int, str] = {}
         self._scores: dict[int, float] = {}
         self._study = study
         self._weights = weights
@@ -57,7 +57,8 @@ class Combination:
     def record(self, position: int, result: CaseResult) -> None:
         """Take note of a run."""
         self._scores[position] = self._study.ranking.score(result)
-        self.errors += result.error is not None
+        if result.error is not None:
+            self.failures[position] = result.error.message
         self.spent = self.spent.plus(result.trace)
 
     def knows(self, positions: Collection[int]) -> bool:

@@ -87,7 +87,6 @@ class Choices:
     student: Module
     instructions: Mapping[str, Sequence[str]]
     pools: Mapping[str, Pool]
-    notes: tuple[str, ...] = ()
 
     def space(self) -> Space:
         """Return how many choices there are of each."""
@@ -108,11 +107,11 @@ class Choices:
         chosen = {n: texts[point[f"{n}: instruction"]] for n, texts in self.instructions.items()}
         program = with_instructions(self.student, chosen)
         if not self.pools:
-            return Made(self._label(point), program, self.notes)
+            return Made(self._label(point), program)
         places = {name: point[f"{name}: demos"] for name in self.pools}
         program = with_demos(program, {name: self.pools[name].sets[place] for name, place in places.items()})
         notes = [note for name, place in places.items() for note in self.pools[name].notes[place]]
-        return Made(self._label(point), program, (*dict.fromkeys(notes), *self.notes))
+        return Made(self._label(point), program, tuple(dict.fromkeys(notes)))
 
     def _label(self, point: Point) -> str:
         if len(self.instructions) == 1:
@@ -135,6 +134,7 @@ class MIPROSearch:
         self.sizes = settings.sizes(study.task)
         self.seed = settings.seed + study.seed
         self._rng = Random(self.seed)
+        self._notes: tuple[str, ...] = ()
         if settings.task_model is not None:
             study = replace(study, settings={**study.settings, "lm": settings.task_model})
         self.tasked = study
@@ -153,8 +153,13 @@ class MIPROSearch:
         try:
             yield from self._run()
         except BudgetExceededError:
-            return replace(self.trials.result(), stopped="budget")
-        return self.trials.result()
+            return replace(self._result(), stopped="budget")
+        return self._result()
+
+    def _result(self) -> CompileResult:
+        """Return the winner, with what is to be told whichever wins."""
+        result = self.trials.result()
+        return replace(result, notes=tuple(dict.fromkeys([*self._notes, *result.notes])))
 
     def _run(self) -> Plan[None]:
         self.trials.begin(Made("default", self.study.task.student.copy()))
@@ -185,7 +190,8 @@ class MIPROSearch:
         sets = {name: made.of(name) for name in names}
         proposed = yield from proposer.propose(self.study, grounding.value(), sets)
         pools = {} if self.settings.zero_shot else {name: self._pool(name, made) for name in names}
-        return Choices(self.study.task.student, proposed.instructions, pools, proposed.notes)
+        self._notes = (*made.notes, *proposed.notes)
+        return Choices(self.study.task.student, proposed.instructions, pools)
 
     def _recipes(self) -> list[Recipe]:
         task = self.study.task

@@ -11,6 +11,7 @@ from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import Candidate, CompileResult
 from pytest_lmprog.teleprompt.engine.desk import Job, Ticket
 from pytest_lmprog.teleprompt.engine.seeds import seeded
+from pytest_lmprog.teleprompt.engine.shortfalls import shortfalls
 from pytest_lmprog.teleprompt.engine.standing import checked_weights
 from pytest_lmprog.teleprompt.engine.study import Study
 from pytest_lmprog.teleprompt.material.demos import without_example
@@ -234,7 +235,7 @@ class Trials:
             winner.index,
             winner.score,
             len(self.examples),
-            notes=(*winner.made.notes, *_shortfalls(winner, len(self.examples))),
+            notes=(*winner.made.notes, *shortfalls(winner.failures, len(self.examples), winner.score)),
         )
 
     def _unevaluated(self) -> CompileResult:
@@ -247,12 +248,3 @@ class Trials:
 
     def _candidates(self) -> tuple[Candidate, ...]:
         return tuple(entry.candidate() for entry in self.entries)
-
-
-def _shortfalls(winner: Combination, examples: int) -> list[str]:
-    notes = []
-    if winner.score == 0:
-        notes.append(f"no candidate scored above 0 on the {examples} validation examples")
-    if winner.errors:
-        notes.append(f"{winner.errors} of {examples} validation runs ended in an error")
-    return notes
