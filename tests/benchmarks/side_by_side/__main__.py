@@ -77,7 +77,7 @@ def compared(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], url: st
     """Compare one optimizer, print its lines, and return whether ours holds its own."""
     ours, theirs = (outcome(side, name, rows, url) for side in SIDES)
     if ours is None or theirs is None:
-        print(f"| {name} | {'ours' if ours is None else 'DSPy'} | failed |", flush=True)
+        print(line(name, "ours", ours, ""), line("", "DSPy", theirs, ""), sep="\n", flush=True)
         return ours is not None
     worse = sum(t > o for o, t in zip(ours.right, theirs.right, strict=True))
     better = sum(o > t for o, t in zip(ours.right, theirs.right, strict=True))
@@ -109,8 +109,10 @@ def outcome(
     return Outcome(tuple(data["right"]), data["errors"], data["calls"], data["seconds"])
 
 
-def line(name: str, side: str, found: Outcome, p: str) -> str:
+def line(name: str, side: str, found: Outcome | None, p: str) -> str:
     """Return a row of the table."""
+    if found is None:
+        return f"| {name} | {side} | stopped with an error | | | | | |"
     interval = wilson(sum(found.right), len(found.right))
     between = f"{interval.low:.3f}-{interval.high:.3f}"
     cells = [name, side, f"{found.score:.3f}", between, str(found.errors), str(found.calls)]
