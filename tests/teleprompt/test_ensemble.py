@@ -39,6 +39,18 @@ def test_a_student_that_is_none_is_told(student):
         Ensemble(of=search()).compile(student, trainset=rows(2))
 
 
+def test_a_reduce_function_that_raises_is_told():
+    def broken(outputs: list[Any]) -> Any:
+        raise ValueError("no majority")
+
+    result = run(Ensemble(of=search(), reduce_fn=broken), WorldLM(knowing(*range(9))))
+    assert result.score == 0.0
+    assert any(
+        note.startswith("4 of 4 validation runs ended in an error; the first: ") and "no majority" in note
+        for note in result.notes
+    )
+
+
 def last(outputs: list[Any]) -> Any:
     return outputs[-1]
 

@@ -11,11 +11,14 @@ from pytest_lmprog.teleprompt.base import Candidate, CompileResult, Spent
 from pytest_lmprog.teleprompt.engine.desk import Plan
 from pytest_lmprog.teleprompt.engine.gathering import scored
 from pytest_lmprog.teleprompt.engine.nested import substudy
+from pytest_lmprog.teleprompt.engine.shortfalls import shortfalls
 from pytest_lmprog.teleprompt.engine.standing import checked_weights
 from pytest_lmprog.teleprompt.engine.study import Study
 from pytest_lmprog.teleprompt.ensemble import Ensemble
 
 __all__ = ["combined"]
+
+_Judged = tuple[Candidate, tuple[float, ...], tuple[str, ...]]
 
 
 def combined(settings: Ensemble, study: Study) -> Plan[CompileResult]:
@@ -42,19 +45,19 @@ def combined(settings: Ensemble, study: Study) -> Plan[CompileResult]:
         study.note(made)
         return replace(result, notes=notes)
     try:
-        judged, scores = yield from _judged(study, made, settings.run_calls(study.task))
+        judged, scores, failed = yield from _judged(study, made, settings.run_calls(study.task))
     except BudgetExceededError:
         return replace(
             result, stopped="budget", notes=(*notes, "the budget was spent before it was evaluated")
         )
-    told = _worse(judged, members[0])
+    told = (*_worse(judged, members[0]), *failed)
     return replace(
         result,
         candidates=(*inner.candidates, judged),
         score=judged.score,
         validated_on=len(scores),
         scores=scores,
-        notes=(*told, *notes),
+        notes=tuple(dict.fromkeys([*told, *notes])),
     )
 
 
@@ -70,8 +73,8 @@ def _best(study: Study, result: CompileResult, size: int) -> list[Candidate]:
     return list(found.values())[:size]
 
 
-def _judged(study: Study, made: Candidate, calls: int) -> Plan[tuple[Candidate, tuple[float, ...]]]:
-    """Evaluate the ensemble; return it with its score, and that of each example."""
+def _judged(study: Study, made: Candidate, calls: int) -> Plan[_Judged]:
+    """Evaluate the ensemble; return it with its score, that of each example, and what fell short."""
     task = replace(study.task, student=made.program, max_calls=calls)
     sub = replace(study, task=task)
     results: list[CaseResult] = yield from scored(sub, made.program, task.validation)
@@ -83,7 +86,9 @@ def _judged(study: Study, made: Candidate, calls: int) -> Plan[tuple[Candidate, 
     judged = replace(made, score=score, spent=spent)
     study.note(judged)
     study.desk.best(score, judged.label)
-    return judged, scores
+    errors = [result.error for result in results]
+    failures = {place: error.message for place, error in enumerate(errors) if error is not None}
+    return judged, scores, shortfalls(failures, len(results), None)
 
 
 def _short(settings: Ensemble, members: list[Candidate]) -> tuple[str, ...]:
