@@ -87,7 +87,9 @@ def unit_bound(session: Session, unit: Unit, *, fixture_lm: Any = None) -> UnitB
     teleprompter = teleprompter_of(session, unit)
     nothing = CallBound(0, 0)
     compiling = (
-        nothing if teleprompter is None else _checked_bound(teleprompter, compile_task(session, basis))
+        nothing
+        if teleprompter is None
+        else _checked_bound(teleprompter, compile_task(session, basis), basis.lm)
     )
     a_run = basis.max_calls if basis.max_calls is not None else basis.written.max_calls()
     compiled = a_run if teleprompter is None else compiled_calls(teleprompter, compile_task(session, basis))
@@ -103,11 +105,13 @@ def unit_bound(session: Session, unit: Unit, *, fixture_lm: Any = None) -> UnitB
     return UnitBound(unit.id, compiling, before, after, tokens, None, budget, _asked(session, unit), train)
 
 
-def _checked_bound(teleprompter: Teleprompter, task: CompileTask) -> CallBound:
+def _checked_bound(teleprompter: Teleprompter, task: CompileTask, lm: LanguageModel) -> CallBound:
     """Return the teleprompter's bound; raises what would stop the compile before its first call."""
     check = getattr(teleprompter, "check", None)
     if check is not None:
         check(task)
+    if isinstance(teleprompter, TeleprompterBase):
+        teleprompter.check_lms(task, lm)
     return teleprompter.bound(task)
 
 

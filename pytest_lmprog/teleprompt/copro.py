@@ -117,6 +117,8 @@ class COPRO(TeleprompterBase):
 
 
 def _threads(given: Mapping[str, Any], default: int) -> int:
+    if not isinstance(given, Mapping):
+        raise UsageError(f"eval_kwargs must be a mapping, not {given!r:.80}", hint='{"num_threads": 4}')
     unknown = sorted(set(given) - _IGNORED - {"num_threads"})
     if unknown:
         raise UsageError(

@@ -102,6 +102,13 @@ class BootstrapFinetune(TeleprompterBase):
         if all(predictor.is_frozen for predictor in task.student.predictors()):
             raise UsageError("all predictors are frozen, so there is no LM to train")
 
+    def check_lms(self, task: CompileTask, lm: LanguageModel | None) -> None:
+        """Each LM that is to be trained must have a provider that can, with what it takes installed."""
+        settings = {} if lm is None else {"lm": lm}
+        for predictor in task.student.predictors():
+            if not predictor.is_frozen:
+                self.provider_of(lm_of(predictor.lm, settings))
+
     def threads(self) -> int:
         """``num_threads``, where given."""
         return super().threads() if self.num_threads is None else self.num_threads

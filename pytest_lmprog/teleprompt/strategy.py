@@ -103,6 +103,7 @@ class TeleprompterBase(ABC):
         from pytest_lmprog.teleprompt.engine.study import Study
 
         self.check(task)
+        self.check_lms(task, runtime.lm)
         teaching, ranking = self.objectives(task)
         settings = {} if runtime.lm is None else {"lm": runtime.lm}
 
@@ -129,6 +130,12 @@ class TeleprompterBase(ABC):
             raise UsageError("the trainset is empty: there is nothing to learn from")
         if task.valset is not None and not task.valset:
             raise UsageError("the valset is empty", hint="leave it out to validate on the trainset")
+
+    def check_lms(self, task: CompileTask, lm: LanguageModel | None) -> None:
+        """Raise UsageError where the program's LMs (``lm`` where a predictor has none) cannot be used as this
+        strategy or one of its parts is to: told before anything is asked."""
+        for part in self.parts():
+            part.check_lms(task, lm)
 
     def check_ranking(self, task: CompileTask) -> None:
         """Raise UsageError where there is no metric to rank candidates by."""

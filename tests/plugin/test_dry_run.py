@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from pytest_lmprog.errors import MissingExtraError
+from pytest_lmprog.teleprompt import BootstrapFinetune
 from tests.plugin.conftest import UNIT
 from tests.plugin.test_compile_option import LEARNS
 
@@ -31,7 +33,7 @@ NEED_OPTUNA = ("BootstrapFewShotWithOptuna", "MIPROv2")
 
 
 def learning_by(project, strategy: str) -> None:
-    mark = LEARNS.replace("lmp.BootstrapFewShot({})", STRATEGIES[strategy])
+    mark = LEARNS.replace("lmp.BootstrapFewShot({})", STRATEGIES.get(strategy, f"lmp.{strategy}()"))
     text = UNIT.replace("program=Triage", mark + ", valset='tickets.yaml', val_split='dev'")
     project.test(text.replace("import pytest\n", "import pytest\nimport pytest_lmprog as lmp\n"))
 
@@ -76,3 +78,31 @@ def test_what_would_stop_the_compile_stops_the_dry_run(project, monkeypatch) -> 
             "*pip install 'pytest-lmprog[[]optuna[]]'*",
         ]
     )
+
+
+def test_an_lm_that_cannot_be_trained_stops_the_dry_run(project, monkeypatch) -> None:
+    learning_by(project, "BootstrapFinetune")
+    monkeypatch.setattr(BootstrapFinetune, "provider_of", refusing)
+    result = project.run("--lm-compile", "--lm-dry-run")
+    assert result.ret == 1
+    assert project.calls == 0
+    result.stdout.fnmatch_lines(["test_support.py::TestTriage: finetuning needs the extra 'finetune'*"])
+
+
+@pytest.mark.parametrize("name", ["trainset", "valset"])
+def test_empty_data_are_called_by_their_name(project, name) -> None:
+    mark = LEARNS.replace("lmp.BootstrapFewShot({})", "lmp.LabeledFewShot()")
+    data = (
+        re.sub(r"trainset=.*", "", mark)
+        + {"trainset": "trainset=[]", "valset": "trainset=ROWS, valset=[]"}[name]
+    )
+    text = UNIT.replace("program=Triage", data)
+    rows = "import pytest\nimport pytest_lmprog as lmp\nROWS = [{'ticket': 'a refund', 'team': 'billing'}]\n"
+    project.test(text.replace("import pytest\n", rows))
+    result = project.run("--lm-compile", "--lm-dry-run")
+    assert result.ret == 2
+    result.stdout.fnmatch_lines([f"*{name}: there are no rows*"])
+
+
+def refusing(self: BootstrapFinetune, lm: object) -> None:
+    raise MissingExtraError("finetuning", "finetune")

@@ -17,7 +17,14 @@ from pytest_lmprog.errors import (
     UsageError,
 )
 from pytest_lmprog.programs import Example, context
-from pytest_lmprog.teleprompt import BootstrapFinetune, CallBound, CompileRuntime
+from pytest_lmprog.teleprompt import (
+    BetterTogether,
+    BootstrapFewShot,
+    BootstrapFinetune,
+    CallBound,
+    CompileRuntime,
+    Ensemble,
+)
 from tests.teleprompt.finetuning import FakeProvider
 from tests.teleprompt.world import (
     QA,
@@ -310,6 +317,17 @@ class TestBadInput:
             BootstrapFinetune(metric=exact).compile_result(task(rows(2), teacher=teacher), CompileRuntime())
         assert "pip install 'pytest-lmprog[finetune]'" in str(missing.value)
         assert teacher.live == []
+
+    @pytest.mark.parametrize("nested", [False, True])
+    def test_a_later_step_that_cannot_train_is_told_before_the_first_asks(self, nested):
+        lm = WorldLM(knowing(0))
+        strategy = BetterTogether(
+            exact, p=BootstrapFewShot(exact), w=BootstrapFinetune(metric=exact), strategy="p -> w"
+        )
+        whole = Ensemble(of=strategy) if nested else strategy
+        with context(lm=lm), pytest.raises(UsageError, match="no provider that finetunes 'world'"):
+            whole.compile_result(task(rows(2)), CompileRuntime())
+        assert lm.live == []
 
     @pytest.mark.parametrize(
         ("kwargs", "told"),
