@@ -102,6 +102,8 @@ class TeleprompterBase(ABC):
         from pytest_lmprog.teleprompt.engine.driver import drive
         from pytest_lmprog.teleprompt.engine.study import Study
 
+        if not isinstance(runtime, CompileRuntime):
+            raise UsageError(f"runtime must be a CompileRuntime, not {runtime!r:.80}")
         self.check(task)
         self.check_lms(task, runtime.lm)
         teaching, ranking = self.objectives(task)

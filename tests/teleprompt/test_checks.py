@@ -25,6 +25,7 @@ from pytest_lmprog.teleprompt import (
     MIPROv2,
 )
 from pytest_lmprog.teleprompt.checks import check_integer, check_number
+from tests.teleprompt.world import QA, rows
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,11 @@ def test_what_is_out_of_range_is_told(strategy, name, value, wanted):
     with pytest.raises(UsageError) as caught:
         strategy(**{name: value})
     assert caught.value.message == f"{name} must be {wanted}, not {value!r}"
+
+
+def test_a_runtime_that_is_none_is_told():
+    with pytest.raises(UsageError, match="runtime must be a CompileRuntime, not 'fast'"):
+        LabeledFewShot(k=1).compile(QA(), trainset=rows(1), runtime="fast")
 
 
 def test_the_ends_are_within():

@@ -373,6 +373,7 @@ class TestCompile:
         ("kwargs", "message"),
         [
             ({"threads": 2}, "eval_kwargs has no setting 'threads'"),
+            (5, "eval_kwargs must be a mapping, not 5"),
             ({"num_threads": 0}, "num_threads must be an integer of 1 or more, not 0"),
             ({"num_threads": "2"}, "num_threads must be an integer of 1 or more, not '2'"),
         ],

@@ -303,6 +303,15 @@ class TestBadInput:
             tuned(lm, rows(2), provider=FakeProvider(refuses=UsageError("not with these")))
         assert lm.live == []
 
+    def test_a_provider_that_raises_an_error_of_its_own_is_told(self):
+        class Down(FakeProvider):
+            def finetune(self, job):
+                raise RuntimeError("the cluster is down")
+
+        told = "the training of world failed: the provider .* raised RuntimeError: the cluster is down"
+        with pytest.raises(CompileError, match=told):
+            tuned(WorldLM(knowing(0)), rows(2), provider=Down())
+
     def test_an_lm_of_another_kind_needs_a_provider(self):
         lm = WorldLM(knowing(0))
         with context(lm=lm), pytest.raises(UsageError, match="no provider that finetunes 'world'"):

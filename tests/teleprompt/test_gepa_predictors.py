@@ -142,6 +142,11 @@ class TestPredictors:
         with pytest.raises(UsageError, match="component_selector named 'middle', which is no predictor"):
             self.changed(component_selector=lambda *seen: ["middle"])
 
+    @pytest.mark.parametrize("selector", [lambda *seen: 1 / 0, lambda *seen: 3, lambda: ["left"]])
+    def test_a_selector_that_raises_is_told(self, selector):
+        with pytest.raises(UsageError, match=r"component_selector raised (ZeroDivisionError|TypeError): "):
+            self.changed(component_selector=selector)
+
     def test_frozen_ones_are_never_changed(self):
         student = Two()
         student.freeze("left")

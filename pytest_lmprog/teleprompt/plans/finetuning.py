@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from pytest_lmprog.errors import BudgetExceededError, CompileError
+from pytest_lmprog.errors import BudgetExceededError, CompileError, LmprogError
 from pytest_lmprog.evaluation.scores import CaseResult
 from pytest_lmprog.lm.finetuning.data import Chat, TrainingData
 from pytest_lmprog.lm.finetuning.provider import FinetuneJob, FinetuneProvider
@@ -170,7 +170,21 @@ def _lms(jobs: Sequence[tuple[Tuned, FinetuneJob]]) -> dict[str, LanguageModel]:
         begin = getattr(model.provider, "begin", None)
         if begin is not None and len(jobs) > 1:
             begin(job)
-    return {name: lm for model, job in jobs for lm in (model.provider.finetune(job),) for name in model.names}
+    return {name: lm for model, job in jobs for lm in (_finetuned(model, job),) for name in model.names}
+
+
+def _finetuned(model: Tuned, job: FinetuneJob) -> LanguageModel:
+    """Return the trained model. A provider that raises an error of its own fails the compile, resumably."""
+    try:
+        return model.provider.finetune(job)
+    except LmprogError:
+        raise
+    except Exception as error:
+        raise CompileError(
+            f"the training of {job.lm.model} failed: the provider {model.provider.name!r} raised "
+            f"{type(error).__name__}: {error}",
+            hint="mend the provider and run it again: answers had so far are stored",
+        ) from error
 
 
 def chat_of(student: Predict, call: PredictorCall, adapter: Any) -> Chat:

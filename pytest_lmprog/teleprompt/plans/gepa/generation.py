@@ -223,14 +223,24 @@ class Reflecting:
             ranking.score(runs[place]) >= settings.perfect_score for place in self.batch
         )
 
+    def _asked_for(
+        self, selector: Callable[..., Sequence[str]], results: Sequence[CaseResult], scores: Sequence[float]
+    ) -> list[str]:
+        texts = dict(self.parent.texts)
+        try:
+            return list(selector(self.population, results, scores, self.parent.index, texts))
+        except Exception as error:
+            raise UsageError(
+                f"component_selector raised {type(error).__name__}: {error}",
+                hint="it is given population, trajectories, scores, index and texts, and returns names",
+            ) from error
+
     def _chosen(self, runs: Runs) -> list[str]:
         if not callable(self.names):
             return list(self.names)
         results = [runs[place] for place in self.batch]
         scores = [self.lab.study.ranking.score(result) for result in results]
-        chosen = list(
-            self.names(self.population, results, scores, self.parent.index, dict(self.parent.texts))
-        )
+        chosen = self._asked_for(self.names, results, scores)
         unknown = [name for name in chosen if name not in self.parent.texts]
         if unknown:
             raise UsageError(
