@@ -252,7 +252,7 @@ CASES: list[Case] = [
     Case("majority", _Voting, _Q, ("ask",)),
     Case("Parallel", _Side, _Q, ("parts[0]", "parts[1]")),
     Case("batch", _Batching, _Q, ("ask",)),
-    Case("program", lambda: asked_in_steps, _Q, ("write", "answer")),
+    Case("program", asked_in_steps.copy, _Q, ("write", "answer")),
     Case("KNN", _Near, _Q, ("ask",)),
     Case("Assert", _Checked, _Q, ("ask",), _obedient),
     Case("Module-async", _Awaiting, _Q, ("ask",)),
