@@ -5,17 +5,23 @@ Installed but unused it costs a handful of modules. Anything heavy lives in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_lmprog.lm.types import LanguageModel
+    from pytest_lmprog.plugin.compile_fixture import LmCompile
+    from pytest_lmprog.plugin.outcome import Recorder
     from pytest_lmprog.programs import Example, Module, Prediction, Trace
 
 __all__ = ["example", "lm", "lm_compile", "lm_program", "prediction", "record_score", "trace"]
 
-_OWN_FIXTURES = frozenset(("lm", "lm_compile"))
+_OWN_FIXTURES = frozenset(("lm", "lm_compile", "example", "prediction", "trace"))
+
+
+# --- set-up -------------------------------------------------------------------------------------------
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -32,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    if config.getoption("lm_compile", False):
+    if config.getoption("lm_compile", False) or config.getoption("lm_update", False):
         from pytest_lmprog.plugin import options
 
         options.leave_xdist(config)
@@ -43,6 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     options.settings(config)
     options.register_markers(config)
+
+
+# --- collection ---------------------------------------------------------------------------------------
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,8 +66,8 @@ def pytest_make_collect_report(
     return report
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, None, None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
     if not _is_used(metafunc):
         yield
         return
@@ -72,7 +81,85 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, None, No
 def _is_used(metafunc: pytest.Metafunc) -> bool:
     if any(mark.name.startswith("lm_") for mark in metafunc.definition.iter_markers()):
         return True
-    return not _OWN_FIXTURES.isdisjoint(metafunc.fixturenames)
+    used = _OWN_FIXTURES.intersection(metafunc.fixturenames)
+    return bool(used) and _is_lmprog_loaded(metafunc, used)
+
+
+def _is_lmprog_loaded(metafunc: pytest.Metafunc, names: frozenset[str]) -> bool:
+    # Other projects have fixtures called ``lm`` or ``example`` too; those are none of ours.
+    definitions = metafunc._arg2fixturedefs
+    return any(getattr(d.func, "__module__", "") == __name__ for n in names for d in definitions.get(n, ()))
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    if not _uses_run(config):
+        return []
+    from pytest_lmprog.plugin import header
+
+    return header.lines(config)
+
+
+# --- fixtures -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest) -> Example:
+    """The case's Example (pytest-lmprog); its fields are attributes."""
+    from pytest_lmprog.plugin import fixtures
+
+    fixtures.refuse(request)
+
+
+@pytest.fixture
+def prediction(example: Example) -> Prediction:
+    """What the program under test put out for the case: each test gets a copy of its own (pytest-lmprog)."""
+    case = example.lm_case  # type: ignore[attr-defined]
+    result: Prediction = (case.unit.runner or case.unit.started()).prediction(case)
+    return result
+
+
+@pytest.fixture
+def trace(example: Example) -> Trace:
+    """Every predictor call of the case's run: inputs, outputs, messages, usage, latency (pytest-lmprog)."""
+    case = example.lm_case  # type: ignore[attr-defined]
+    result: Trace = (case.unit.runner or case.unit.started()).trace(case)
+    return result
+
+
+@pytest.fixture
+def lm_program(request: pytest.FixtureRequest) -> Module:
+    """The unit's program as tested: compiled if there is a snapshot, else as written (pytest-lmprog)."""
+    from pytest_lmprog.plugin import fixtures
+
+    return fixtures.program(request)
+
+
+@pytest.fixture(scope="module")
+def lm_compile(request: pytest.FixtureRequest) -> LmCompile:
+    """Compiles a program explicitly: lm_compile(Triage(), teleprompter=..., trainset=..., metric=..., name=...)
+    (pytest-lmprog)."""
+    from pytest_lmprog.plugin import fixtures
+
+    return fixtures.compiler(request)
+
+
+@pytest.fixture(scope="session")
+def lm(request: pytest.FixtureRequest) -> LanguageModel:
+    """The LM client of the session; override it in conftest.py to test with another (pytest-lmprog)."""
+    from pytest_lmprog.plugin import fixtures
+
+    return fixtures.default_lm(request)
+
+
+@pytest.fixture
+def record_score(request: pytest.FixtureRequest) -> Recorder:
+    """Records a graded score, once a case: record_score(0.7, feedback="...") (pytest-lmprog)."""
+    from pytest_lmprog.plugin import fixtures
+
+    return fixtures.recorder(request)
+
+
+# --- reports ------------------------------------------------------------------------------------------
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
@@ -80,5 +167,25 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
     return None if data is None or report.when != "call" else data.get("status")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: Any) -> None:
-    del report
+    if hasattr(report, "lmprog"):
+        _conclusion_of_report(report)
+
+
+def _conclusion_of_report(report: Any) -> None:
+    report.lmprog_taken = True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    result = yield
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    del terminalreporter, exitstatus, config
+
+
+def _uses_run(config: pytest.Config) -> bool:
+    return config.pluginmanager.has_plugin("lmprog-run")

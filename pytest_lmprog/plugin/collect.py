@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from pytest_lmprog.plugin.marks import (
 )
 from pytest_lmprog.plugin.run import Run, run_of
 from pytest_lmprog.plugin.units import UnitPlan, claimed, folded, instantiate, model_labels, snapshot_path
-from pytest_lmprog.programs import Example, Module
+from pytest_lmprog.programs import Module
 
 __all__ = ["Generation", "begin", "finish"]
 
@@ -147,6 +146,7 @@ def _new_plans(run: Run, definition: Any, owner: Any, mark: ProgramMark) -> tupl
     examples = closest(definition, "lm_examples")
     data = _Data(run, definition, program, None if examples is None else read_mark(ExamplesMark, examples))
     first = UnitPlan(
+        run=run,
         owner=owner.nodeid,
         name=mark.name or owner.name,
         module_id=definition.getparent(pytest.Module).nodeid,
@@ -155,7 +155,6 @@ def _new_plans(run: Run, definition: Any, owner: Any, mark: ProgramMark) -> tupl
         program=program,
         snapshot=module,
         teleprompter=mark.teleprompter,
-        cases=data.cases(),
     )
     made = definition.ihook.pytest_lmprog_make_teleprompter(config=definition.config, unit=first.id)
     first.teleprompter = mark.teleprompter if made is None else made
@@ -214,38 +213,40 @@ class _Data:
             config=self.definition.config, source=source
         )
 
-    def cases(self) -> tuple[Example, ...]:
+    def cases(self) -> Dataset | None:
         mark = self.examples
-        return () if mark is None else self.load(mark.source, mark.split, mark.limit).examples
+        return None if mark is None else self.load(mark.source, mark.split, mark.limit)
 
-    def trainset(self, mark: ProgramMark) -> tuple[Example, ...]:
+    def trainset(self, mark: ProgramMark) -> Dataset | None:
         source = mark.trainset
         if source is None and mark.train_split is not None and self.examples is not None:
             source = self.examples.source
-        return () if source is None else self.load(source, mark.train_split).examples
+        return None if source is None else self.load(source, mark.train_split)
 
-    def valset(self, mark: ProgramMark) -> tuple[Example, ...] | None:
+    def valset(self, mark: ProgramMark) -> Dataset | None:
         source = mark.valset
         if source is None and mark.val_split is not None:
             source = mark.trainset
             if source is None and self.examples is not None:
                 source = self.examples.source
-        return None if source is None else self.load(source, mark.val_split).examples
+        return None if source is None else self.load(source, mark.val_split)
 
 
 def _add_data(plan: UnitPlan, data: _Data) -> None:
-    from pytest_lmprog.evaluation.leakage import check_leakage, same_examples
+    from pytest_lmprog.evaluation.leakage import check_leakage
 
     mark = plan.mark
-    plan.trainset = data.trainset(mark)
-    plan.valset = data.valset(mark)
-    if mark.teleprompter is not None and not plan.trainset:
+    cases, train, validation = data.cases(), data.trainset(mark), data.valset(mark)
+    if plan.teleprompter is not None and train is None:
         raise ConfigurationError(
             "lm_program has a teleprompter and nothing to learn from",
             hint='trainset="examples.yaml" (and train_split=... for a part of it)',
         )
-    check_leakage(train=plan.trainset, cases=plan.cases, validation=plan.valset)
-    plan.selected_on_cases = plan.valset is not None and same_examples(plan.valset, plan.cases)
+    if train is not None or validation is not None:
+        plan.selected_on_cases = check_leakage(train or (), cases or (), validation)
+    plan.cases = () if cases is None else cases.examples
+    plan.trainset = () if train is None else train.examples
+    plan.valset = None if validation is None else validation.examples
 
 
 # --- cases --------------------------------------------------------------------------------------------
@@ -277,19 +278,18 @@ def _rollouts(definition: Any, run: Run) -> int:
 
 def _register(generation: Generation) -> None:
     metafunc = generation.metafunc
-    sets: dict[str, Mapping[str, Any]] = {}
+    sets: dict[str, Any] = {}
     for call in metafunc._calls:
         example = call.params["example"]
         name = _metric_name(metafunc.definition.name, call)
-        if name not in sets:
-            sets[name] = {k: v for k, v in call.params.items() if k != "example"}
+        sets.setdefault(name, call)
         if isinstance(example, CaseExample) and example.lm_case.metric != name:
             case = example.lm_case
             own = Case(case.unit, case.example, case.rollout, name)
             call.params["example"] = CaseExample.of(case.example, own)
     for plan in generation.plans:
-        for name, params in sets.items():
-            _add_metric(metafunc, plan, name, params)
+        for name, call in sets.items():
+            _add_metric(metafunc, plan, name, call)
 
 
 def _metric_name(function: str, call: Any) -> str:
@@ -298,7 +298,7 @@ def _metric_name(function: str, call: Any) -> str:
     return f"{function}[{'-'.join(map(str, rest))}]" if rest else function
 
 
-def _add_metric(metafunc: pytest.Metafunc, plan: UnitPlan, name: str, params: Mapping[str, Any]) -> None:
+def _add_metric(metafunc: pytest.Metafunc, plan: UnitPlan, name: str, call: Any) -> None:
     definition = metafunc.definition
     marks = closest(definition, "lm_metric"), closest(definition, "lm_gate")
     stated = MetricMark() if marks[0] is None else read_mark(MetricMark, marks[0])
@@ -306,18 +306,27 @@ def _add_metric(metafunc: pytest.Metafunc, plan: UnitPlan, name: str, params: Ma
     plan.gates[name] = gate
     plan.metrics[name] = FunctionMetric(
         name=name,
-        function=metafunc.function if metafunc.cls is None else inspect.unwrap(metafunc.function),
+        function=_plain_function(metafunc),
         node_id=_metric_id(definition, plan, name),
         cls=metafunc.cls,
         module=metafunc.module,
-        params=params,
+        arguments=tuple(definition._fixtureinfo.argnames),
+        params={k: v for k, v in call.params.items() if k != "example"},
         weight=float(stated.weight),
         optimize=stated.optimize,
         pass_at=gate.pass_at,
+        runs_program=not {"prediction", "trace"}.isdisjoint(metafunc.fixturenames),
         needs=needs.of(metafunc),
         shared=plan.shared,
-        unscored=cache(needs.unscored_by_mark(definition, params)),
+        unscored=needs.unscored_by_mark(definition, call),
     )
+
+
+def _plain_function(metafunc: pytest.Metafunc) -> Any:
+    if metafunc.cls is None:
+        return metafunc.function
+    raw = inspect.getattr_static(metafunc.cls, metafunc.definition.name)
+    return raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
 
 
 def _metric_id(definition: Any, plan: UnitPlan, name: str) -> str:

@@ -66,7 +66,9 @@ class FunctionMetric:
     name: unique in the unit: ``test_team``, or ``test_length[400]`` with parameters.
     function: the function as written.
     cls: the test class, instantiated anew for each evaluation, or None.
+    arguments: names of its arguments that pytest fills in.
     params: the arguments of its parametrize set.
+    runs_program: whether its items ask for the prediction or trace.
     unscored: says whether a skip or xfail mark holds for it.
     """
 
@@ -75,10 +77,12 @@ class FunctionMetric:
     node_id: str
     cls: type | None = None
     module: Any = None
+    arguments: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0
     optimize: bool = True
     pass_at: float | None = None
+    runs_program: bool = True
     needs: FixtureNeeds = FixtureNeeds()
     shared: SharedFixtures = field(default_factory=SharedFixtures)
     unscored: Callable[[], bool] = bool
@@ -122,26 +126,13 @@ class FunctionMetric:
         return score
 
     def _arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: self._argument(name, given) for name in self._names}
+        return {name: self._argument(name, given) for name in self.arguments}
 
     def _argument(self, name: str, given: Mapping[str, Any]) -> Any:
         if name in self.params:
             return self.params[name]
         return given[name] if name in given else self.shared[name]
 
-    @property
-    def _names(self) -> list[str]:
-        names = [
-            p.name
-            for p in inspect.signature(self.function).parameters.values()
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.default is p.empty
-        ]
-        is_method = self.cls is not None and not self._is_static
-        return names[1:] if is_method else names
-
-    @property
-    def _is_static(self) -> bool:
-        return isinstance(inspect.getattr_static(self.cls, self.function.__name__, None), staticmethod)
 
     @contextmanager
     def _bound(self) -> Iterator[Callable[..., Any]]:
@@ -150,7 +141,7 @@ class FunctionMetric:
             owner, function, ending = self.module, self.function, "function"
         else:
             owner, ending = self.cls(), "method"
-            function = getattr(owner, self.function.__name__)
+            function = getattr(owner, self.name.partition("[")[0])
         _call_xunit(owner, f"setup_{ending}", function)
         try:
             yield function

@@ -18,7 +18,18 @@ from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 
-__all__ = ["ExamplesMark", "MetricMark", "ProgramMark", "RepeatMark", "closest", "read_gate", "read_mark"]
+__all__ = [
+    "MARK_NAMES",
+    "ExamplesMark",
+    "MetricMark",
+    "ProgramMark",
+    "RepeatMark",
+    "check_known",
+    "closest",
+    "read_gate",
+    "read_mark",
+    "where",
+]
 
 _Mark = TypeVar("_Mark")
 
@@ -247,6 +258,14 @@ def where(obj: Any, path: Path, rootpath: Path) -> str:
         return f"{shown}:{inspect.getsourcelines(obj)[1]}"
     except (OSError, TypeError):
         return shown
+
+
+def check_known(name: str) -> None:
+    """Raise ConfigurationError for a mark ``lm_*`` that there is not."""
+    if name not in MARK_NAMES:
+        near = difflib.get_close_matches(name, list(MARK_NAMES), n=1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(f"there is no mark {name!r}{guess} (there are: {', '.join(MARK_NAMES)})")
 
 
 MARK_NAMES: Mapping[str, type | None] = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -43,13 +44,20 @@ def _kind(metafunc: pytest.Metafunc, name: str) -> str | None:
     return "parametrized" if fixture.params is not None else "wide"
 
 
-def unscored_by_mark(definition: Any, params: Mapping[str, Any]) -> Callable[[], bool]:
-    """Return a function that says whether a skip, skipif or xfail mark holds for a parameter set."""
+def unscored_by_mark(definition: Any, call: Any) -> Callable[[], bool]:
+    """Return a function that says whether a skip, skipif or xfail mark holds for a parameter set (``call``
+    is one of its call specs)."""
 
     def holds() -> bool:
         from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
 
-        return evaluate_skip_marks(definition) is not None or evaluate_xfail_marks(definition) is not None
+        item = pytest.Function.from_parent(
+            definition.parent,
+            name=f"{definition.name}[{call.id}]",
+            callspec=call,
+            fixtureinfo=definition._fixtureinfo,
+            originalname=definition.name,
+        )
+        return evaluate_skip_marks(item) is not None or evaluate_xfail_marks(item) is not None
 
-    del params
-    return holds
+    return cache(holds)

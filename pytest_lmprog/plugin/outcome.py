@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import math
 import numbers
 import os
@@ -23,10 +21,13 @@ from pytest_lmprog.errors import (
     MetricError,
     ReplayMissError,
 )
+from pytest_lmprog.evaluation.awaiting import resolved
 from pytest_lmprog.evaluation.feedback import normalise_feedback
 from pytest_lmprog.evaluation.scores import Score
 
 __all__ = ["Recorder", "as_score", "call_function", "raised_score", "steady_assertions"]
+
+_BOOLS = ("bool", "bool_")  # numpy's is no bool
 
 
 class Recorder:
@@ -48,7 +49,7 @@ class Recorder:
 
 def checked_value(value: Any, what: str) -> float:
     """Return ``value`` as a float within [0, 1]. Raises MetricError for anything else."""
-    if type(value).__name__ in ("bool", "bool_"):
+    if type(value).__name__ in _BOOLS:
         return float(bool(value))
     if not isinstance(value, numbers.Real):
         raise MetricError(f"{what} must be given a number or a bool, not {type(value).__name__} ({value!r:.60})")
@@ -65,7 +66,10 @@ def as_score(returned: Any, recorder: Recorder | None) -> Score:
         return recorded or Score(1.0)
     if recorded is not None:
         raise MetricError("a metric returned a score and called record_score too; one of them must go")
-    return Score(checked_value(returned, "the returned score"), True)
+    value = checked_value(returned, "the returned score")
+    if type(returned).__name__ in _BOOLS:
+        return Score(value, feedback="" if value else "the metric returned False")
+    return Score(value, True)
 
 
 def raised_score(error: BaseException) -> Score | None:
@@ -88,12 +92,7 @@ def is_skip(error: BaseException) -> bool:
 
 def call_function(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Call a test function; what it returns is awaited where it can be."""
-    result = function(**arguments)
-    return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
-
-
-async def _awaited(value: Any) -> Any:
-    return await value
+    return resolved(function(**arguments))
 
 
 def metric_failure(name: str, error: BaseException) -> LmprogError:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.errors import ConfigurationError, LmprogError
 from pytest_lmprog.harness.unit import Gate, Unit
@@ -15,6 +15,10 @@ from pytest_lmprog.plugin.cases import Case
 from pytest_lmprog.plugin.function_metric import FunctionMetric, SharedFixtures
 from pytest_lmprog.plugin.marks import ProgramMark
 from pytest_lmprog.programs import Example, Module
+
+if TYPE_CHECKING:
+    from pytest_lmprog.plugin.run import Run
+    from pytest_lmprog.plugin.runner import UnitRunner
 
 __all__ = ["SNAPSHOT_FOLDER", "UnitPlan", "instantiate", "model_labels", "snapshot_path"]
 
@@ -34,6 +38,7 @@ class UnitPlan:
     cases: all of them, whatever ``--lm-limit`` says.
     """
 
+    run: Run
     owner: str
     name: str
     module_id: str
@@ -53,8 +58,12 @@ class UnitPlan:
     gates: dict[str, Gate] = field(default_factory=dict)
     selected: list[Case] = field(default_factory=list)
     shared: SharedFixtures = field(default_factory=SharedFixtures)
-    runner: Any = None
+    runner: UnitRunner | None = None
     _unit: Unit | None = None
+
+    def started(self) -> UnitRunner:
+        """Return the unit's runner, made at its first case."""
+        return self.run.runner(self)
 
     @property
     def id(self) -> str:

@@ -1,0 +1,93 @@
+"""Compiling units from within a test run: what must hold before, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_lmprog.errors import ConfigurationError
+from pytest_lmprog.plugin import surroundings
+from pytest_lmprog.plugin.outcome import steady_assertions
+from pytest_lmprog.plugin.progress import CompileProgress, say
+
+if TYPE_CHECKING:
+    from pytest_lmprog.plugin.run import Run
+    from pytest_lmprog.plugin.runner import UnitRunner
+    from pytest_lmprog.plugin.units import UnitPlan
+
+__all__ = ["compile_unit", "dry_run", "fill_shared", "require_asserts"]
+
+
+def compile_unit(runner: UnitRunner) -> None:
+    """Compile the unit of ``runner``; its cases then test the new program. Raises LmprogError."""
+    run, plan = runner.run, runner.plan
+    for metric in plan.metrics.values():
+        metric.require_compilable()
+    require_asserts(run.config)
+    surroundings.suppress_timeout(run.item)
+    fill_shared(run, plan)
+    session = surroundings.session_of(run.config)
+    progress = CompileProgress(run.config, plan.name, session.tally_of(plan.id).count)
+    with steady_assertions():
+        outcome = session.compile(plan.unit, progress, fixture_lm=runner.fixture_lm())
+    progress.end(_done_text(plan, outcome))
+
+
+def _done_text(plan: UnitPlan, outcome: Any) -> str:
+    count = outcome.calls
+    cached = f" ({count.cached_share:.0%} cached)" if count.calls else ""
+    result = outcome.result
+    if result is None:
+        return f"measured {plan.name} as written: {count.calls} calls{cached}"
+    best = "" if result.score is None else f", best {result.score:.3f} on {result.validated_on} examples"
+    stopped = ", stopped by the budget" if outcome.stopped_by_budget else ""
+    return f"compiled {plan.name}: {count.calls} calls{cached}{best}{stopped}"
+
+
+def require_asserts(config: pytest.Config) -> None:
+    """Raise ConfigurationError where assertions say nothing (``--assert=plain``) or do nothing (``-O``)."""
+    if sys.flags.optimize:
+        raise ConfigurationError(
+            "compiling needs assertions, and python -O (PYTHONOPTIMIZE) removes them",
+            hint="run pytest --lm-compile without it",
+        )
+    if config.getoption("assertmode", "rewrite") == "plain":
+        raise ConfigurationError(
+            "compiling needs the words of failing assertions, and --assert=plain leaves them empty",
+            hint="run pytest --lm-compile without it",
+        )
+
+
+def fill_shared(run: Run, plan: UnitPlan) -> None:
+    """Resolve the fixtures that the unit's metrics share, from the case that is being set up."""
+    from pytest_lmprog.plugin.runner import fixture_value
+
+    wanted = dict.fromkeys(name for m in plan.metrics.values() for name in m.needs.wide)
+    values = {name: fixture_value(run.item, name) for name in wanted}
+    plan.shared.fill({**values, "lm_program": plan.program})
+
+
+def dry_run(run: Run) -> None:
+    """Print the most that compiling the selected units can cost."""
+    session = surroundings.session_of(run.config)
+    lines = []
+    for plan in _selected(run):
+        for metric in plan.metrics.values():
+            metric.require_compilable()
+        bound = session.bound(plan.unit)
+        lines.append(f"{plan.id}: {bound}")
+    say(run.config, ["", "lmprog: the most that --lm-compile can cost; nothing was called", *lines])
+
+
+def _selected(run: Run) -> list[UnitPlan]:
+    return [plan for plan in run.units.values() if plan.selected]
+
+
+def refuse_early(config: pytest.Config) -> None:
+    """Raise pytest.UsageError for a compile run that could not compile anything."""
+    try:
+        require_asserts(config)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from None

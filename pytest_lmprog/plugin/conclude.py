@@ -1,0 +1,163 @@
+"""The end of a run, in the process that talks to the user: gates, snapshots, recordings, the summary.
+
+Outcomes arrive with the reports, as objects in a process of its own and as plain data from xdist's
+workers; from there on the two are the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_lmprog.errors import LmprogError
+from pytest_lmprog.harness.gates import MetricVerdict, judge_metric
+from pytest_lmprog.harness.results import (
+    CaseOutcome,
+    MetricResult,
+    RunResults,
+    UnitInfo,
+    UnitResult,
+    count_from_plain,
+)
+from pytest_lmprog.plugin import options, surroundings
+from pytest_lmprog.plugin.display import clean_longrepr
+
+if TYPE_CHECKING:
+    from pytest_lmprog.plugin.run import Run
+
+__all__ = ["Conclusion", "conclusion_of", "existing_conclusion"]
+
+_CONCLUSION: pytest.StashKey[Conclusion] = pytest.StashKey()
+
+
+def conclusion_of(config: pytest.Config) -> Conclusion:
+    """Return the run's Conclusion, made on first use."""
+    found = config.stash.get(_CONCLUSION, None)
+    if found is None:
+        found = config.stash[_CONCLUSION] = Conclusion(config)
+    return found
+
+
+def existing_conclusion(config: pytest.Config) -> Conclusion | None:
+    """Return the run's Conclusion, or None where nothing of ours was reported."""
+    return config.stash.get(_CONCLUSION, None)
+
+
+class Conclusion:
+    """Gathers what the reports say, and draws the conclusions after the last one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = options.settings(config)
+        self.results = RunResults()
+        self.node_ids: dict[str, set[str]] = {}
+        self.verdicts: list[tuple[UnitResult, MetricResult, MetricVerdict]] = []
+        self.written: Any = None
+        self.problems: list[str] = []
+        self.complete_and_passed = False
+
+    # --- while reports come in ------------------------------------------------------------------------
+
+    def take(self, report: Any) -> None:
+        """Take note of what a report says."""
+        data = report.lmprog
+        unit, outcome = data.get("unit"), data.get("outcome")
+        if unit is not None:
+            self.results.add_unit(UnitInfo.from_plain(unit))
+        if outcome is not None:
+            if isinstance(outcome, dict):
+                outcome = CaseOutcome.from_plain(outcome)
+            self.results.add(outcome)
+        if data.get("calls"):
+            self.results.add_calls(data.get("calls_of"), count_from_plain(data["calls"]))
+        if data.get("harvest"):
+            surroundings.session_of(self.config).absorb(data["harvest"])
+
+    def lose_worker(self, worker: str) -> None:
+        """Take note of a worker that died."""
+        self.results.lose_worker(worker)
+
+    # --- after the last item --------------------------------------------------------------------------
+
+    def conclude(self, session: pytest.Session, run: Run | None, *, interrupted: bool) -> None:
+        """Judge the metrics as a whole, write what is to be written, and report what failed."""
+        self._drain(run)
+        for result in self.results:
+            for metric in result.metrics:
+                verdict = judge_metric(metric, rebasing=result.info.rebasing)
+                self.verdicts.append((result, metric, verdict))
+        passed = not session.testsfailed and not any(v.fails for _, _, v in self.verdicts)
+        complete = all(result.complete for result in self.results) and not interrupted
+        self.complete_and_passed = passed and complete and not self.results.lost_workers
+        self._write()
+        if not interrupted:
+            self._report(session)
+
+    def _drain(self, run: Run | None) -> None:
+        if run is None:
+            return
+        for plan in run.units.values():
+            runner = plan.runner
+            if runner is not None and runner.ready is not None:
+                self.results.add_unit(runner.info())
+                self.results.add_calls(plan.id, runner.ready.drain())
+                runner.ready.close(wait=True)
+
+    def _write(self) -> None:
+        session = surroundings.existing_session(self.config)
+        if session is None:
+            return
+        try:
+            if self.settings.writes_baseline:
+                self.written = session.finish(self.results)
+        except LmprogError as error:
+            self.problems.append(str(error))
+        try:
+            session.close(complete_and_passed=self.complete_and_passed)
+        except LmprogError as error:
+            self.problems.append(str(error))
+
+    def _report(self, session: pytest.Session) -> None:
+        for result, metric, verdict in self.verdicts:
+            if verdict.fails:
+                reasons = "\n".join(verdict.reasons)
+                self._emit(session, metric.info.node_id, f"gate: {reasons}", "call")
+        if self.settings.in_ci:
+            for result in self.results:
+                if result.info.stale and not result.info.rebasing:
+                    self._emit(session, result.info.id, stale_text(result.info), "setup")
+        for problem in self.problems:
+            self._emit(session, "lmprog", problem, "setup")
+        if self.results.lost_workers:
+            session.testsfailed = max(1, session.testsfailed)
+
+    def _emit(self, session: pytest.Session, node_id: str, text: str, when: str) -> None:
+        """Report a failure that belongs to no item: counted, summarised, and in JUnit's file."""
+        path, _, name = node_id.partition("::")
+        location = (path, 0, name.replace("::", ".") or path)
+        hook = self.config.hook
+        hook.pytest_runtest_logstart(nodeid=node_id, location=location)
+        session.testscollected += 1
+        for phase in ("setup", "call", "teardown"):
+            failed = phase == when
+            if failed or phase == "teardown" or when == "call":
+                report = pytest.TestReport(
+                    nodeid=node_id,
+                    location=location,
+                    keywords={},
+                    outcome="failed" if failed else "passed",
+                    longrepr=clean_longrepr(text, path, 1) if failed else None,
+                    when=phase,
+                )
+                hook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logfinish(nodeid=node_id, location=location)
+
+
+def stale_text(info: UnitInfo) -> str:
+    """Return what is said of a stale snapshot."""
+    changed = "; ".join(info.stale)
+    return (
+        f"the snapshot {info.snapshot or info.id} is stale: {changed}\n"
+        "  hint: pytest --lm-compile compiles it anew; --lm-update keeps the prompts and restamps it"
+    )

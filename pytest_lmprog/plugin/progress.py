@@ -1,0 +1,115 @@
+"""Progress of a compile: one line that is rewritten on a terminal, plain lines elsewhere; without ``-s``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+
+from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.teleprompt.base import ProgressEvent
+
+__all__ = ["CompileProgress", "progress_text", "say"]
+
+_LIVE_EVERY = 0.1
+_PLAIN_EVERY = 10.0
+
+
+class CompileProgress:
+    """Shows how far the compile of one unit is. Called from the main thread.
+
+    Parameters
+    ----------
+    count: gives the calls made so far.
+    clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        unit: str,
+        count: Callable[[], TallyCount],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._unit = unit
+        self._count = count
+        self._clock = clock
+        self._begun = clock()
+        self._shown = -_PLAIN_EVERY
+        self._phase = ""
+        self._reporter = config.pluginmanager.get_plugin("terminalreporter")
+        self._live = bool(self._reporter is not None and self._reporter.isatty)
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Show an event, unless the last one was shown just now."""
+        if self._reporter is None:
+            return
+        now = self._clock()
+        changed = event.phase != self._phase
+        pause = _LIVE_EVERY if self._live else _PLAIN_EVERY
+        if now - self._shown < pause and not (changed and not self._live):
+            return
+        self._shown, self._phase = now, event.phase
+        text = progress_text(self._unit, event, self._count(), now - self._begun)
+        with _uncaptured(self._config):
+            if self._live:
+                width = self._reporter._tw.fullwidth
+                self._reporter.rewrite(text[: width - 1], erase=True)
+            else:
+                self._reporter.ensure_newline()
+                self._reporter.write_line(text)
+
+    def end(self, text: str) -> None:
+        """Replace the line by a last one."""
+        if self._reporter is None:
+            return
+        with _uncaptured(self._config):
+            if self._live:
+                self._reporter.rewrite(text, erase=True)
+                self._reporter.write_line("")
+            else:
+                self._reporter.ensure_newline()
+                self._reporter.write_line(text)
+            self._reporter.currentfspath = None
+
+
+def say(config: pytest.Config, lines: list[str]) -> None:
+    """Write lines to the terminal, whatever is captured."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    with _uncaptured(config):
+        reporter.ensure_newline()
+        for line in lines:
+            reporter.write_line(line)
+
+
+@contextmanager
+def _uncaptured(config: pytest.Config) -> Iterator[None]:
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    with nullcontext() if capture is None else capture.global_and_fixture_disabled():
+        yield
+
+
+def progress_text(unit: str, event: ProgressEvent, count: TallyCount, seconds: float) -> str:
+    """Return one line: phase, runs, calls, cached share, best score, time that is left."""
+    parts = [f"compiling {unit}: {event.phase} {event.done}/{event.total} runs"]
+    parts.append(f"{count.calls} calls" + (f" ({count.cached_share:.0%} cached)" if count.calls else ""))
+    if event.best is not None:
+        parts.append(f"best {event.best:.3f}")
+    if event.candidate:
+        parts.append(event.candidate)
+    if 0 < event.done < event.total:
+        parts.append(f"about {_duration(seconds / event.done * (event.total - event.done))} left")
+    return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 6000 else f"{whole / 3600:.1f} h"

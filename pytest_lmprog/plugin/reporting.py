@@ -1,0 +1,169 @@
+"""From what an item did to how pytest reports it, by the ratchet's verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_lmprog.errors import AnswerError, LmprogError
+from pytest_lmprog.evaluation.scores import CaseResult, Score
+from pytest_lmprog.harness.ratchet import REPORTED
+from pytest_lmprog.harness.results import CaseOutcome, count_to_plain
+from pytest_lmprog.plugin import surroundings
+from pytest_lmprog.plugin.display import case_text, clean_longrepr
+from pytest_lmprog.plugin.outcome import metric_failure, raised_score
+
+if TYPE_CHECKING:
+    from pytest_lmprog.plugin.cases import Case
+    from pytest_lmprog.plugin.run import Run
+
+__all__ = ["judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an item said: a score, or why there is none."""
+
+    score: Score | None = None
+    broken: str | None = None
+    message: str = ""
+
+
+def judge(run: Run, item: Any, case: Case, call: Any, report: Any) -> None:
+    """Judge an item's only or call report, and change the report to what the verdict asks for."""
+    error = None if call.excinfo is None else call.excinfo.value
+    if isinstance(error, pytest.exit.Exception | KeyboardInterrupt):
+        return
+    runner = case.unit.runner
+    state = None if runner is None else runner.ready
+    if state is None:
+        _tell_without_state(item, error, report)
+        return
+    said = _said(run, case, call, report)
+    if said is None:
+        return
+    known = runner.known_run(case)
+    outcome = state.judge(
+        case.metric,
+        case.example,
+        case.rollout,
+        run=known,
+        score=said.score,
+        broken=said.broken,
+        message=said.message,
+    )
+    if outcome.verdict != "passed" or error is not None:
+        _show(item, case, known, error, outcome, report)
+    _attach(run, case, outcome, report)
+    if runner.tells_case_finished:
+        _tell_finished(item, case, known, said, outcome)
+
+
+def _tell_without_state(item: Any, error: BaseException | None, report: Any) -> None:
+    """The unit itself could not be made ready, or the item never got to it."""
+    if isinstance(error, LmprogError):
+        _clean(item, str(error), report)
+
+
+def _said(run: Run, case: Case, call: Any, report: Any) -> _Said | None:
+    error = None if call.excinfo is None else call.excinfo.value
+    if hasattr(report, "wasxfail") or (report.outcome == "skipped" and error is None):
+        return _Said(Score(None))
+    if error is None:
+        return _Said(run.score if run.score is not None else Score(1.0))
+    score = raised_score(error)
+    if score is not None and (call.when == "call" or score.value is None):
+        return _Said(_with_words(score))
+    if isinstance(error, AnswerError) and call.when == "setup":
+        return _Said()
+    if call.when == "setup" and not isinstance(error, LmprogError):
+        return None
+    failure = metric_failure(case.metric, error) if call.when == "call" else error
+    return _Said(broken=type(error).__name__, message=str(failure))
+
+
+def _with_words(score: Score) -> Score:
+    return score
+
+
+def _show(
+    item: Any, case: Case, known: Any, error: BaseException | None, outcome: CaseOutcome, report: Any
+) -> None:
+    verdict = outcome.verdict
+    assert verdict is not None
+    if verdict == "unscored":
+        return
+    if isinstance(error, LmprogError):
+        _clean(item, outcome.message or str(error), report)
+    if verdict == "broken":
+        return
+    shown = REPORTED[verdict]
+    report.when = "call"
+    report.outcome = shown.outcome
+    report.lmprog = {"status": (shown.category, shown.letter, shown.word)}
+    _drop_wasxfail(report)
+    if shown.category == "xfailed":
+        report.wasxfail = outcome.detail or shown.word.lower()
+    if shown.outcome == "passed":
+        report.longrepr = None
+    elif report.longrepr is None:
+        _clean(item, _headline(outcome, shown.word), report)
+    if shown.outcome == "failed":
+        _add_sections(item, case, known, outcome, report)
+
+
+def _headline(outcome: CaseOutcome, word: str) -> str:
+    words = outcome.detail or outcome.message
+    if not words:
+        words = f"score {outcome.score:.4g}" if outcome.score is not None else "failed"
+    return f"{word.lower()}: {words}" if word not in ("FAILED", "ERROR") else words
+
+
+def _drop_wasxfail(report: Any) -> None:
+    if hasattr(report, "wasxfail"):
+        del report.wasxfail
+
+
+def _add_sections(item: Any, case: Case, known: Any, outcome: CaseOutcome, report: Any) -> None:
+    text = case_text(case.example, known, verbose=item.config.get_verbosity() > 0)
+    if outcome.detail and outcome.verdict in ("regression", "unaccepted_fix"):
+        report.sections.append((REPORTED[outcome.verdict].word.lower(), outcome.detail))
+    report.sections.append(("LM program", text))
+
+
+def _clean(item: Any, text: str, report: Any) -> None:
+    line = (item.location[1] or 0) + 1
+    report.longrepr = clean_longrepr(text, item.location[0], line)
+
+
+def _attach(run: Run, case: Case, outcome: CaseOutcome, report: Any) -> None:
+    data: dict[str, Any] = getattr(report, "lmprog", None) or {}
+    runner = case.unit.runner
+    if run.is_worker:
+        data["outcome"] = outcome.to_plain()
+        data["calls"] = count_to_plain(runner.ready.drain())
+        data["harvest"] = surroundings.session_of(run.config).harvest()
+    else:
+        data["outcome"] = outcome
+    if not runner.announced:
+        runner.announced = True
+        data["unit"] = runner.info().to_plain()
+    report.lmprog = data
+
+
+def _tell_finished(item: Any, case: Case, known: Any, said: _Said, outcome: CaseOutcome) -> None:
+    from pytest_lmprog.evaluation.scores import ErrorInfo
+    from pytest_lmprog.programs import Trace
+
+    error = ErrorInfo(outcome.error, outcome.message) if outcome.error is not None else None
+    result = CaseResult(
+        case.example,
+        None if known is None else known.prediction,
+        Trace() if known is None else known.trace,
+        {} if said.score is None else {case.metric: said.score},
+        error,
+        case.rollout,
+    )
+    item.ihook.pytest_lmprog_case_finished(config=item.config, case=result)

@@ -1,0 +1,154 @@
+"""Run: what the plugin keeps in a process that collects and runs tests, and its hooks on their way."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_lmprog.evaluation.scores import Score
+from pytest_lmprog.plugin import options, surroundings
+from pytest_lmprog.plugin.cases import Case, case_of
+from pytest_lmprog.plugin.outcome import Recorder, as_score, call_function
+from pytest_lmprog.plugin.runner import UnitRunner
+
+if TYPE_CHECKING:
+    from pytest_lmprog.plugin.units import UnitPlan
+
+__all__ = ["Run", "run_of"]
+
+_RUN: pytest.StashKey[Run] = pytest.StashKey()
+
+
+def run_of(config: pytest.Config) -> Run:
+    """Return this process's Run, made and registered on first use."""
+    run = config.stash.get(_RUN, None)
+    if run is None:
+        run = config.stash[_RUN] = Run(config)
+        config.pluginmanager.register(run, "lmprog-run")
+    return run
+
+
+def existing_run(config: pytest.Config) -> Run | None:
+    """Return this process's Run, or None where nothing of ours was collected."""
+    return config.stash.get(_RUN, None)
+
+
+class Run:
+    """The units of this process, and what its items say.
+
+    ``plans`` by owner's node id, ``functions`` by node id, ``units`` by unit id, ``snapshots`` by folded
+    path; ``datasets`` and ``case_ids`` are read once. ``item`` is the one that is being set up or run.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = options.settings(config)
+        self.plans: dict[str, tuple[UnitPlan, ...]] = {}
+        self.functions: dict[str, tuple[UnitPlan, ...]] = {}
+        self.units: dict[str, UnitPlan] = {}
+        self.snapshots: dict[str, UnitPlan] = {}
+        self.datasets: dict[Any, Any] = {}
+        self.case_ids: dict[str, list[str]] = {}
+        self.item: pytest.Item | None = None
+        self.recorder: Recorder | None = None
+        self.score: Score | None = None
+        self._leave: Callable[[], None] | None = None
+        self._inside: Any = None
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether reports leave this process."""
+        return hasattr(self.config, "workerinput")
+
+    def runner(self, plan: UnitPlan) -> UnitRunner:
+        """Return the runner of a unit, made at its first case."""
+        if plan.runner is None:
+            plan.runner = UnitRunner(self, plan)
+        runner: UnitRunner = plan.runner
+        return runner
+
+    # --- before the first item ------------------------------------------------------------------------
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for plan in self.units.values():
+            plan.selected.clear()
+        for item in session.items:
+            case = case_of(item)
+            if case is not None:
+                case.unit.selected.append(case)
+
+    # --- around an item -------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.item = item
+        self.recorder = self.score = None
+        case = case_of(item)
+        if case is None:
+            self._enter_plain(item)
+        elif self._inside is not case.unit:
+            self._switch(None)
+        if case is not None and inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            surroundings.keep_awaited_score(item, self._take)
+
+    def _enter_plain(self, item: pytest.Item) -> None:
+        if surroundings.uses_lm(item):
+            self._switch(None)
+            self._switch(item, surroundings.session_of(self.config).plain(item.path, item.name))
+        elif self._inside is not None:
+            self._switch(None)
+
+    def enter_unit(self, plan: UnitPlan, scope: Any) -> None:
+        """Make ``scope``, a context manager, hold for the test bodies of a unit until another comes."""
+        if self._inside is not plan:
+            self._switch(None)
+            self._switch(plan, scope)
+
+    def _switch(self, inside: Any, scope: Any = None) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+        self._inside = inside
+        if scope is not None:
+            stack = contextlib.ExitStack()
+            stack.enter_context(scope)
+            self._leave = stack.close
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        if case_of(pyfuncitem) is None:
+            return None
+        function = pyfuncitem.obj
+        if inspect.iscoroutinefunction(function) and surroundings.awaited_by_others(pyfuncitem):
+            return None
+        names = pyfuncitem._fixtureinfo.argnames
+        funcargs = pyfuncitem.funcargs
+        self._take(call_function(function, {name: funcargs[name] for name in names}))
+        return True
+
+    def _take(self, returned: Any) -> None:
+        if self.score is None:
+            self.score = as_score(returned, self.recorder)
+
+    def record(self) -> Recorder:
+        """Return the recorder of the item that is being set up (the ``record_score`` fixture)."""
+        self.recorder = Recorder()
+        return self.recorder
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
+            case = case_of(item)
+            if case is not None:
+                from pytest_lmprog.plugin import reporting
+
+                reporting.judge(self, item, case, call, report)
+        return report

@@ -1,0 +1,127 @@
+"""One unit at run time: compiled where asked, prepared at its first case, then run case by case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_lmprog.errors import CompileError, ConfigurationError, LmprogError
+from pytest_lmprog.plugin import surroundings
+from pytest_lmprog.plugin.cases import Case
+from pytest_lmprog.programs import Module, Prediction, Trace
+
+if TYPE_CHECKING:
+    from pytest_lmprog.plugin.run import Run
+    from pytest_lmprog.plugin.units import UnitPlan
+
+__all__ = ["UnitRunner"]
+
+_OUR_MODULE = "pytest_lmprog.plugin"
+
+
+class UnitRunner:
+    """Runs a unit's cases. Made at its first case; what fails then fails every case, with a word each."""
+
+    def __init__(self, run: Run, plan: UnitPlan) -> None:
+        self.run = run
+        self.plan = plan
+        self.announced = False
+        self._failure: LmprogError | None = None
+        self._state: Any = None
+        self._last: tuple[str, int, Any] | None = None
+        hook = run.config.hook.pytest_lmprog_case_finished
+        self.tells_case_finished = bool(hook.get_hookimpls())
+
+    @property
+    def ready(self) -> Any:
+        """The harness's state of the unit, or None where it has not been prepared."""
+        return self._state
+
+    def info(self) -> Any:
+        """Return the unit as plain data (``harness.results.UnitInfo``)."""
+        return self.state.info({name: m.node_id for name, m in self.plan.metrics.items()})
+
+    @property
+    def state(self) -> Any:
+        """The harness's state of the unit. Raises LmprogError where it cannot be prepared or compiled."""
+        if self._state is None:
+            if self._failure is not None:
+                raise CompileError(f"{self.plan.id} could not be prepared (see its first case)")
+            try:
+                self._state = self._prepared()
+            except LmprogError as error:
+                self._failure = error
+                raise
+        if self.run._inside is not self.plan:
+            self.run.enter_unit(self.plan, self._state.active(self.plan.id))
+        return self._state
+
+    def _prepared(self) -> Any:
+        session = surroundings.session_of(self.run.config)
+        unit = self.plan.unit
+        settings = self.run.settings
+        if settings.compile and self.plan.teleprompter is not None:
+            from pytest_lmprog.plugin import compiling
+
+            compiling.compile_unit(self)
+        state = session.prepare(unit, fixture_lm=self.fixture_lm())
+        state.expect([(case.example, case.rollout) for case in self._demanding()])
+        return state
+
+    def _demanding(self) -> list[Case]:
+        """The selected cases whose tests ask for the prediction, in running order."""
+        metrics = self.plan.metrics
+        return [case for case in self.plan.selected if metrics[case.metric].runs_program]
+
+    def fixture_lm(self) -> Any:
+        """Return a function that gives the overridden ``lm`` fixture's value, or None where it is ours."""
+        item = self.run.item
+        if item is None:
+            return None
+        definitions = item.session._fixturemanager.getfixturedefs("lm", item)
+        if not definitions or definitions[-1].func.__module__ == _OUR_MODULE:
+            return None
+        return lambda: fixture_value(item, "lm")
+
+    def result(self, case: Case) -> Any:
+        """Return the run of a case (``programs.Run``). Raises what is no verdict on the program."""
+        run = self.state.run(case.example, case.rollout)
+        self._last = (case.example.id, case.rollout, run)
+        return run
+
+    def known_run(self, case: Case) -> Any:
+        """Return the run that the case's fixtures got, or None where they asked for none."""
+        last = self._last
+        if last is None or last[0] != case.example.id or last[1] != case.rollout:
+            return None
+        return last[2]
+
+    def prediction(self, case: Case) -> Prediction:
+        """Return a copy of the prediction for one metric. Raises AnswerError where the program failed."""
+        run = self.result(case)
+        if run.prediction is None:
+            raise run.error.with_traceback(None)
+        prediction: Prediction = run.prediction
+        return prediction.copy()
+
+    def trace(self, case: Case) -> Trace:
+        """Return the trace of the run."""
+        trace: Trace = self.result(case).trace
+        return trace
+
+    @property
+    def program(self) -> Module:
+        """The program as tested."""
+        program: Module = self.state.program
+        return program
+
+
+def fixture_value(item: Any, name: str) -> Any:
+    """Return a fixture's value for ``item``, which is being set up.
+
+    Raises ConfigurationError where there is no such fixture."""
+    try:
+        return item._request.getfixturevalue(name)
+    except pytest.FixtureLookupError as error:
+        raise ConfigurationError(f"fixture {name!r} cannot be used: {error.msg or error}") from None

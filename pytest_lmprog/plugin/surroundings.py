@@ -1,0 +1,106 @@
+"""What a run shares with pytest and other plugins: the harness session, conftest hooks, asyncio plugins."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_lmprog.plugin import options
+
+if TYPE_CHECKING:
+    from pytest_lmprog.harness.session import Session
+
+__all__ = [
+    "awaited_by_others",
+    "existing_session",
+    "keep_awaited_score",
+    "session_of",
+    "suppress_timeout",
+    "uses_lm",
+    "warn_for",
+]
+
+_SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_ASYNC_MARKS = ("asyncio", "anyio", "trio", "twisted")
+
+
+def session_of(config: pytest.Config) -> Session:
+    """Return this process's harness session, made on first use."""
+    session = config.stash.get(_SESSION, None)
+    if session is None:
+        session = config.stash[_SESSION] = _made(config)
+    return session
+
+
+def existing_session(config: pytest.Config) -> Session | None:
+    """Return this process's harness session, or None where nothing needed one."""
+    return config.stash.get(_SESSION, None)
+
+
+def _made(config: pytest.Config) -> Session:
+    from pytest_lmprog.harness.session import Session
+
+    stops_early = bool(config.getoption("maxfail", 0))
+    return Session(
+        options.settings(config),
+        hooks=_hooks(config),
+        on_warning=functools.partial(_warn, config),
+        one_ahead=stops_early,
+    )
+
+
+def _hooks(config: pytest.Config) -> Any:
+    from pytest_lmprog.harness.hooks import Hooks
+
+    hook = config.hook
+    redact = hook.pytest_lmprog_redact
+    return Hooks(
+        make_lm=lambda model: hook.pytest_lmprog_make_lm(config=config, model=model),
+        make_executor=lambda n: hook.pytest_lmprog_make_executor(config=config, max_workers=n),
+        redact=(lambda text: redact(config=config, text=text)) if redact.get_hookimpls() else None,
+        compiled=lambda unit, result: hook.pytest_lmprog_compiled(config=config, unit=unit, result=result),
+    )
+
+
+def _warn(config: pytest.Config, text: str) -> None:
+    # Through pytest's own channel: shown once in the warnings summary, under xdist too.
+    config.issue_config_time_warning(pytest.PytestWarning(text), stacklevel=2)
+
+
+def warn_for(item: pytest.Item, text: str) -> None:
+    """Show a warning that belongs to an item."""
+    item.warn(pytest.PytestWarning(text))
+
+
+def uses_lm(item: pytest.Item) -> bool:
+    """Whether a plain test asks the session's LM, so that its answers are recorded and replayed."""
+    names = getattr(item, "fixturenames", ())
+    return "lm" in names or "lm_compile" in names
+
+
+def awaited_by_others(item: pytest.Item) -> bool:
+    """Whether another plugin runs this coroutine test."""
+    return any(item.get_closest_marker(name) is not None for name in _ASYNC_MARKS)
+
+
+def keep_awaited_score(item: Any, take: Callable[[Any], None]) -> None:
+    """Make a coroutine test that another plugin runs hand what it returns to ``take``: plugins drop it."""
+    if not awaited_by_others(item):
+        return
+    original = item.obj
+
+    @functools.wraps(original)
+    async def kept(*args: Any, **kwargs: Any) -> None:
+        take(await original(*args, **kwargs))
+
+    item.obj = kept
+
+
+def suppress_timeout(item: pytest.Item) -> None:
+    """Stop pytest-timeout's clock for this item: compiling is no test's own time."""
+    cancel = getattr(item.config.hook, "pytest_timeout_cancel_timer", None)
+    if cancel is not None and cancel.get_hookimpls():
+        cancel(item=item)
