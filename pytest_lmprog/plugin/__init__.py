@@ -5,7 +5,7 @@ Installed but unused it costs a handful of modules. Anything heavy lives in the 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_lmprog.lm.types import LanguageModel
     from pytest_lmprog.plugin.compile_fixture import LmCompile
+    from pytest_lmprog.plugin.conclude import Conclusion
     from pytest_lmprog.plugin.outcome import Recorder
     from pytest_lmprog.programs import Example, Module, Prediction, Trace
 
@@ -49,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     options.settings(config)
     options.register_markers(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Reports(config), "lmprog-reports")
 
 
 # --- collection ---------------------------------------------------------------------------------------
@@ -164,28 +167,56 @@ def record_score(request: pytest.FixtureRequest) -> Recorder:
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
     data = getattr(report, "lmprog", None)
-    return None if data is None or report.when != "call" else data.get("status")
+    status = None if data is None or report.when != "call" else data.get("status")
+    return None if status is None else tuple(status)  # type: ignore[return-value]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: Any) -> None:
-    if hasattr(report, "lmprog"):
-        _conclusion_of_report(report)
+class _Reports:
+    """Hears every report in the process that talks to the user, and concludes after the last one."""
 
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._conclusion: Conclusion | None = None
+        self._lost: list[str] = []
 
-def _conclusion_of_report(report: Any) -> None:
-    report.lmprog_taken = True
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if hasattr(report, "lmprog"):
+            self._begun().take(report)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        if error:
+            self._lost.append(node.gateway.id)
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    result = yield
-    return result
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        try:
+            result = yield
+        except BaseException:
+            self._conclude(session, interrupted=True)
+            raise
+        self._conclude(session, interrupted=False)
+        return result
 
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._conclusion is not None:
+            from pytest_lmprog.plugin import summary
 
-def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    del terminalreporter, exitstatus, config
+            summary.write(terminalreporter, self._conclusion)
+
+    def _begun(self) -> Conclusion:
+        if self._conclusion is None:
+            from pytest_lmprog.plugin.conclude import Conclusion
+
+            self._conclusion = Conclusion(self._config)
+        return self._conclusion
+
+    def _conclude(self, session: pytest.Session, *, interrupted: bool) -> None:
+        used = self._conclusion is not None or _uses_run(self._config)
+        if used and not self._config.option.collectonly:
+            self._begun().conclude(session, lost=self._lost, interrupted=interrupted)
 
 
 def _uses_run(config: pytest.Config) -> bool:
-    return config.pluginmanager.has_plugin("lmprog-run")
+    return bool(config.pluginmanager.has_plugin("lmprog-run"))

@@ -318,6 +318,7 @@ def _add_metric(metafunc: pytest.Metafunc, plan: UnitPlan, name: str, call: Any)
         runs_program=not {"prediction", "trace"}.isdisjoint(metafunc.fixturenames),
         needs=needs.of(metafunc),
         shared=plan.shared,
+        fixture_functions=needs.functions(metafunc),
         unscored=needs.unscored_by_mark(definition, call),
     )
 

@@ -23,6 +23,8 @@ __all__ = ["compile_unit", "dry_run", "fill_shared", "require_asserts"]
 def compile_unit(runner: UnitRunner) -> None:
     """Compile the unit of ``runner``; its cases then test the new program. Raises LmprogError."""
     run, plan = runner.run, runner.plan
+    if plan.teleprompter is None and any(m.needs.refused for m in plan.metrics.values()):
+        return  # nothing is optimized, so nothing has to be called outside of its items
     for metric in plan.metrics.values():
         metric.require_compilable()
     require_asserts(run.config)
@@ -83,11 +85,3 @@ def dry_run(run: Run) -> None:
 
 def _selected(run: Run) -> list[UnitPlan]:
     return [plan for plan in run.units.values() if plan.selected]
-
-
-def refuse_early(config: pytest.Config) -> None:
-    """Raise pytest.UsageError for a compile run that could not compile anything."""
-    try:
-        require_asserts(config)
-    except ConfigurationError as error:
-        raise pytest.UsageError(str(error)) from None

@@ -6,7 +6,7 @@ workers; from there on the two are the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -22,27 +22,9 @@ from pytest_lmprog.harness.results import (
 )
 from pytest_lmprog.plugin import options, surroundings
 from pytest_lmprog.plugin.display import clean_longrepr
+from pytest_lmprog.plugin.run import Run, existing_run
 
-if TYPE_CHECKING:
-    from pytest_lmprog.plugin.run import Run
-
-__all__ = ["Conclusion", "conclusion_of", "existing_conclusion"]
-
-_CONCLUSION: pytest.StashKey[Conclusion] = pytest.StashKey()
-
-
-def conclusion_of(config: pytest.Config) -> Conclusion:
-    """Return the run's Conclusion, made on first use."""
-    found = config.stash.get(_CONCLUSION, None)
-    if found is None:
-        found = config.stash[_CONCLUSION] = Conclusion(config)
-    return found
-
-
-def existing_conclusion(config: pytest.Config) -> Conclusion | None:
-    """Return the run's Conclusion, or None where nothing of ours was reported."""
-    return config.stash.get(_CONCLUSION, None)
-
+__all__ = ["Conclusion", "stale_text"]
 
 class Conclusion:
     """Gathers what the reports say, and draws the conclusions after the last one."""
@@ -53,7 +35,8 @@ class Conclusion:
         self.results = RunResults()
         self.node_ids: dict[str, set[str]] = {}
         self.verdicts: list[tuple[UnitResult, MetricResult, MetricVerdict]] = []
-        self.written: Any = None
+        self.written: tuple[Any, ...] = ()
+        self.interrupted = False
         self.problems: list[str] = []
         self.complete_and_passed = False
 
@@ -70,19 +53,18 @@ class Conclusion:
                 outcome = CaseOutcome.from_plain(outcome)
             self.results.add(outcome)
         if data.get("calls"):
-            self.results.add_calls(data.get("calls_of"), count_from_plain(data["calls"]))
+            self.results.add_calls(data["calls_of"], count_from_plain(data["calls"]))
         if data.get("harvest"):
             surroundings.session_of(self.config).absorb(data["harvest"])
 
-    def lose_worker(self, worker: str) -> None:
-        """Take note of a worker that died."""
-        self.results.lose_worker(worker)
-
     # --- after the last item --------------------------------------------------------------------------
 
-    def conclude(self, session: pytest.Session, run: Run | None, *, interrupted: bool) -> None:
+    def conclude(self, session: pytest.Session, *, lost: list[str], interrupted: bool) -> None:
         """Judge the metrics as a whole, write what is to be written, and report what failed."""
-        self._drain(run)
+        self.interrupted = interrupted
+        for worker in lost:
+            self.results.lose_worker(worker)
+        self._drain(existing_run(self.config))
         for result in self.results:
             for metric in result.metrics:
                 verdict = judge_metric(metric, rebasing=result.info.rebasing)
@@ -95,28 +77,26 @@ class Conclusion:
             self._report(session)
 
     def _drain(self, run: Run | None) -> None:
-        if run is None:
+        session = surroundings.existing_session(self.config)
+        if session is None:
             return
-        for plan in run.units.values():
-            runner = plan.runner
-            if runner is not None and runner.ready is not None:
-                self.results.add_unit(runner.info())
-                self.results.add_calls(plan.id, runner.ready.drain())
-                runner.ready.close(wait=True)
+        for unit, state in session.states.items():
+            plan = None if run is None else run.units.get(unit)
+            if unit not in self.results:
+                self.results.add_unit(state.info(None if plan is None else plan.node_ids))
+            self.results.add_calls(unit, state.drain())
+        self.results.add_calls(None, session.drain_plain())
 
     def _write(self) -> None:
         session = surroundings.existing_session(self.config)
         if session is None:
             return
         try:
-            if self.settings.writes_baseline:
-                self.written = session.finish(self.results)
+            self.written = session.finish(self.results)
         except LmprogError as error:
             self.problems.append(str(error))
-        try:
-            session.close(complete_and_passed=self.complete_and_passed)
-        except LmprogError as error:
-            self.problems.append(str(error))
+        errors = session.close(passed=self.complete_and_passed, wait=not self.interrupted)
+        self.problems += [str(error) for error in errors]
 
     def _report(self, session: pytest.Session) -> None:
         for result, metric, verdict in self.verdicts:

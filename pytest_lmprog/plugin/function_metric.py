@@ -56,6 +56,11 @@ class FixtureNeeds:
     narrow: tuple[str, ...] = ()
     parametrized: tuple[str, ...] = ()
 
+    @property
+    def refused(self) -> bool:
+        """Whether a compile cannot do without what it does not have."""
+        return bool(self.narrow or self.parametrized)
+
 
 @dataclass(frozen=True)
 class FunctionMetric:
@@ -70,6 +75,7 @@ class FunctionMetric:
     params: the arguments of its parametrize set.
     runs_program: whether its items ask for the prediction or trace.
     unscored: says whether a skip or xfail mark holds for it.
+    fixture_functions: those of the user's fixtures among its arguments; their code is part of the metric.
     """
 
     name: str
@@ -86,6 +92,7 @@ class FunctionMetric:
     needs: FixtureNeeds = FixtureNeeds()
     shared: SharedFixtures = field(default_factory=SharedFixtures)
     unscored: Callable[[], bool] = bool
+    fixture_functions: tuple[Callable[..., Any], ...] = ()
 
     def require_compilable(self) -> None:
         """Raise ConfigurationError where the function cannot be called outside of its items."""

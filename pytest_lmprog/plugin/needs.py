@@ -10,7 +10,7 @@ import pytest
 
 from pytest_lmprog.plugin.function_metric import CASE_FIXTURES, FixtureNeeds
 
-__all__ = ["of", "unscored_by_mark"]
+__all__ = ["functions", "of", "unscored_by_mark"]
 
 _OWN = (*CASE_FIXTURES, "lm_program")
 # setup_method and setup_function: FunctionMetric calls them itself.
@@ -42,6 +42,15 @@ def _kind(metafunc: pytest.Metafunc, name: str) -> str | None:
     if fixture.scope == "function":
         return "narrow"
     return "parametrized" if fixture.params is not None else "wide"
+
+
+def functions(metafunc: pytest.Metafunc) -> tuple[Callable[..., Any], ...]:
+    """Return the functions of the fixtures among a metric's arguments that are not ours."""
+    found = []
+    for name in metafunc.definition._fixtureinfo.argnames:
+        if _kind(metafunc, name) in ("wide", "narrow"):
+            found += [d.func for d in metafunc._arg2fixturedefs.get(name, ())[-1:]]
+    return tuple(f for f in found if not getattr(f, "__module__", "").startswith(("_pytest", _OUR_MODULE)))
 
 
 def unscored_by_mark(definition: Any, call: Any) -> Callable[[], bool]:

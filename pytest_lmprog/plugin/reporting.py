@@ -11,7 +11,6 @@ from pytest_lmprog.errors import AnswerError, LmprogError
 from pytest_lmprog.evaluation.scores import CaseResult, Score
 from pytest_lmprog.harness.ratchet import REPORTED
 from pytest_lmprog.harness.results import CaseOutcome, count_to_plain
-from pytest_lmprog.plugin import surroundings
 from pytest_lmprog.plugin.display import case_text, clean_longrepr
 from pytest_lmprog.plugin.outcome import metric_failure, raised_score
 
@@ -75,17 +74,13 @@ def _said(run: Run, case: Case, call: Any, report: Any) -> _Said | None:
         return _Said(run.score if run.score is not None else Score(1.0))
     score = raised_score(error)
     if score is not None and (call.when == "call" or score.value is None):
-        return _Said(_with_words(score))
+        return _Said(score)
     if isinstance(error, AnswerError) and call.when == "setup":
         return _Said()
     if call.when == "setup" and not isinstance(error, LmprogError):
         return None
     failure = metric_failure(case.metric, error) if call.when == "call" else error
     return _Said(broken=type(error).__name__, message=str(failure))
-
-
-def _with_words(score: Score) -> Score:
-    return score
 
 
 def _show(
@@ -144,7 +139,7 @@ def _attach(run: Run, case: Case, outcome: CaseOutcome, report: Any) -> None:
     if run.is_worker:
         data["outcome"] = outcome.to_plain()
         data["calls"] = count_to_plain(runner.ready.drain())
-        data["harvest"] = surroundings.session_of(run.config).harvest()
+        data["calls_of"] = outcome.unit
     else:
         data["outcome"] = outcome
     if not runner.announced:

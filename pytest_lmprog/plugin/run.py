@@ -19,7 +19,7 @@ from pytest_lmprog.plugin.runner import UnitRunner
 if TYPE_CHECKING:
     from pytest_lmprog.plugin.units import UnitPlan
 
-__all__ = ["Run", "run_of"]
+__all__ = ["Run", "existing_run", "run_of"]
 
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
 
@@ -55,15 +55,11 @@ class Run:
         self.datasets: dict[Any, Any] = {}
         self.case_ids: dict[str, list[str]] = {}
         self.item: pytest.Item | None = None
+        self.is_worker = hasattr(config, "workerinput")
         self.recorder: Recorder | None = None
         self.score: Score | None = None
         self._leave: Callable[[], None] | None = None
         self._inside: Any = None
-
-    @property
-    def is_worker(self) -> bool:
-        """Whether reports leave this process."""
-        return hasattr(self.config, "workerinput")
 
     def runner(self, plan: UnitPlan) -> UnitRunner:
         """Return the runner of a unit, made at its first case."""
@@ -151,4 +147,24 @@ class Run:
                 from pytest_lmprog.plugin import reporting
 
                 reporting.judge(self, item, case, call, report)
+        if self.is_worker and call.when != "setup":
+            self._hand_over(report)
         return report
+
+    def _hand_over(self, report: Any) -> None:
+        """Send what was recorded with the report: a worker that dies later has lost nothing."""
+        session = surroundings.existing_session(self.config)
+        harvest = session.harvest() if session is not None else None
+        if harvest:
+            report.lmprog = {**(getattr(report, "lmprog", None) or {}), "harvest": harvest}
+
+    # --- instead of items -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if not self.settings.dry_run or session.testsfailed or session.config.option.collectonly:
+            return None
+        from pytest_lmprog.plugin import compiling
+
+        compiling.dry_run(self)
+        return True

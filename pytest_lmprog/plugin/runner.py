@@ -40,7 +40,7 @@ class UnitRunner:
 
     def info(self) -> Any:
         """Return the unit as plain data (``harness.results.UnitInfo``)."""
-        return self.state.info({name: m.node_id for name, m in self.plan.metrics.items()})
+        return self.state.info(self.plan.node_ids)
 
     @property
     def state(self) -> Any:
@@ -61,7 +61,7 @@ class UnitRunner:
         session = surroundings.session_of(self.run.config)
         unit = self.plan.unit
         settings = self.run.settings
-        if settings.compile and self.plan.teleprompter is not None:
+        if settings.compile:
             from pytest_lmprog.plugin import compiling
 
             compiling.compile_unit(self)

@@ -48,8 +48,14 @@ def _made(config: pytest.Config) -> Session:
         options.settings(config),
         hooks=_hooks(config),
         on_warning=functools.partial(_warn, config),
+        run_id=_run_id(config),
         one_ahead=stops_early,
     )
+
+
+def _run_id(config: pytest.Config) -> str:
+    worker = getattr(config, "workerinput", None)
+    return str(worker["testrunuid"]) if worker else ""
 
 
 def _hooks(config: pytest.Config) -> Any:

@@ -71,6 +71,11 @@ class UnitPlan:
         return self.owner if self.label is None else f"{self.owner}[{self.label}]"
 
     @property
+    def node_ids(self) -> dict[str, str]:
+        """Node id of each metric, without a case."""
+        return {name: metric.node_id for name, metric in self.metrics.items()}
+
+    @property
     def unit(self) -> Unit:
         """The unit as the harness takes it. To be asked for after collection."""
         if self._unit is None:
@@ -83,7 +88,7 @@ class UnitPlan:
             name=self.name,
             module_id=self.module_id,
             module_path=self.module_path,
-            program=self.program,
+            program=self.mark.program,
             snapshot=self.snapshot,
             cases=self.cases,
             metrics=tuple(self.metrics.values()),
