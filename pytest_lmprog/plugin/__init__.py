@@ -116,7 +116,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 @pytest.fixture
 def prediction(example: Example) -> Prediction:
     """What the program under test put out for the case: each test gets a copy of its own (pytest-lmprog)."""
-    case = example.lm_case  # type: ignore[attr-defined]
+    case = example.lm_case
     result: Prediction = (case.unit.runner or case.unit.started()).prediction(case)
     return result
 
@@ -124,7 +124,7 @@ def prediction(example: Example) -> Prediction:
 @pytest.fixture
 def trace(example: Example) -> Trace:
     """Every predictor call of the case's run: inputs, outputs, messages, usage, latency (pytest-lmprog)."""
-    case = example.lm_case  # type: ignore[attr-defined]
+    case = example.lm_case
     result: Trace = (case.unit.runner or case.unit.started()).trace(case)
     return result
 
@@ -139,7 +139,7 @@ def lm_program(request: pytest.FixtureRequest) -> Module:
 
 @pytest.fixture(scope="module")
 def lm_compile(request: pytest.FixtureRequest) -> LmCompile:
-    """Compiles a program explicitly: lm_compile(Triage(), teleprompter=..., trainset=..., metric=..., name=...)
+    """Compiles a program by hand: lm_compile(Triage(), teleprompter=..., trainset=..., metric=..., name=...)
     (pytest-lmprog)."""
     from pytest_lmprog.plugin import fixtures
 
@@ -168,7 +168,7 @@ def record_score(request: pytest.FixtureRequest) -> Recorder:
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
     data = getattr(report, "lmprog", None)
     status = None if data is None or report.when != "call" else data.get("status")
-    return None if status is None else tuple(status)  # type: ignore[return-value]
+    return None if status is None else tuple(status)
 
 
 class _Reports:

@@ -29,7 +29,9 @@ class CaseExample(Example):
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = Example({**self._meta, **self._fields})
-        return (plain if self._input_names is None else plain.with_inputs(*sorted(self._input_names))).__reduce__()
+        return (
+            plain if self._input_names is None else plain.with_inputs(*sorted(self._input_names))
+        ).__reduce__()
 
 
 # Tests show it by its type's name, and it is an Example to them.

@@ -201,7 +201,11 @@ class _Data:
 
     def _rows(self, source: Any) -> Dataset:
         names = None if self.examples is None else self.examples.input_names
-        key = (str(self.definition.path.parent), repr(source) if isinstance(source, str) else id(source), names)
+        key = (
+            str(self.definition.path.parent),
+            repr(source) if isinstance(source, str) else id(source),
+            names,
+        )
         if key not in self.run.datasets:
             rows = load_dataset(source, base=self.definition.path.parent, inputs=names, loader=self._hook)
             self.run.datasets[key] = (source, rows)
@@ -209,9 +213,7 @@ class _Data:
         return loaded
 
     def _hook(self, source: Any) -> Any:
-        return self.definition.ihook.pytest_lmprog_load_examples(
-            config=self.definition.config, source=source
-        )
+        return self.definition.ihook.pytest_lmprog_load_examples(config=self.definition.config, source=source)
 
     def cases(self) -> Dataset | None:
         mark = self.examples

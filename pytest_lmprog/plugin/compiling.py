@@ -28,7 +28,8 @@ def compile_unit(runner: UnitRunner) -> None:
     for metric in plan.metrics.values():
         metric.require_compilable()
     require_asserts(run.config)
-    surroundings.suppress_timeout(run.item)
+    if run.item is not None:
+        surroundings.suppress_timeout(run.item)
     fill_shared(run, plan)
     session = surroundings.session_of(run.config)
     progress = CompileProgress(run.config, plan.name, session.tally_of(plan.id).count)

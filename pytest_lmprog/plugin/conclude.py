@@ -26,6 +26,7 @@ from pytest_lmprog.plugin.run import Run, existing_run
 
 __all__ = ["Conclusion", "stale_text"]
 
+
 class Conclusion:
     """Gathers what the reports say, and draws the conclusions after the last one."""
 
@@ -99,7 +100,7 @@ class Conclusion:
         self.problems += [str(error) for error in errors]
 
     def _report(self, session: pytest.Session) -> None:
-        for result, metric, verdict in self.verdicts:
+        for _, metric, verdict in self.verdicts:
             if verdict.fails:
                 reasons = "\n".join(verdict.reasons)
                 self._emit(session, metric.info.node_id, f"gate: {reasons}", "call")

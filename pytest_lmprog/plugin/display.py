@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
+
 from pytest_lmprog.programs import Example, Run, Trace
 
 __all__ = ["case_text", "clean_longrepr"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -70,12 +70,8 @@ def recorder(request: pytest.FixtureRequest) -> Recorder:
 
 def default_lm(request: pytest.FixtureRequest) -> LanguageModel:
     """Return the LM of the session."""
-    return _lm(request.config)
-
-
-def _lm(config: pytest.Config) -> Any:
     try:
-        return surroundings.session_of(config).lm()
+        return surroundings.session_of(request.config).lm()
     except ConfigurationError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -140,7 +140,6 @@ class FunctionMetric:
             return self.params[name]
         return given[name] if name in given else self.shared[name]
 
-
     @contextmanager
     def _bound(self) -> Iterator[Callable[..., Any]]:
         # xunit-style set-up belongs to each test, hence to each evaluation.

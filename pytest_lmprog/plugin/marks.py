@@ -61,7 +61,9 @@ class ProgramMark:
             _require(_is_name_or_none(getattr(self, split)), split, "text", getattr(self, split))
         _require(self.name is None or _is_file_stem(self.name), "name", "a plain file name", self.name)
         _require(isinstance(self.snapshot, str | Path | None), "snapshot", "a path", self.snapshot)
-        _require(self.max_calls is None or _is_count(self.max_calls), "max_calls", "1 or more", self.max_calls)
+        _require(
+            self.max_calls is None or _is_count(self.max_calls), "max_calls", "1 or more", self.max_calls
+        )
 
     @property
     def lms(self) -> tuple[Any, ...]:
@@ -133,12 +135,12 @@ def closest(node: pytest.Item | pytest.Collector, name: str) -> pytest.Mark | No
     for owner in node.listchain()[::-1]:
         own = [mark for mark in owner.own_markers if mark.name == name]
         if own:
-            _require_one(owner, name, own)
+            _require_one(owner, name)
             return own[-1]
     return None
 
 
-def _require_one(owner: Any, name: str, marks: list[pytest.Mark]) -> None:
+def _require_one(owner: Any, name: str) -> None:
     given = vars(owner.obj).get("pytestmark", []) if hasattr(owner, "obj") else []
     direct = [m for m in (given if isinstance(given, list) else [given]) if getattr(m, "name", "") == name]
     if len(direct) > 1:

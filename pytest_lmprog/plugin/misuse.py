@@ -49,7 +49,7 @@ def _misused(collector: Any, report: pytest.CollectReport) -> Iterator[tuple[str
 def _namespaces(collector: Any, report: pytest.CollectReport) -> Iterator[dict[str, Any]]:
     obj = getattr(collector, "_obj", None)
     if obj is not None:
-        yield vars(obj)  # type: ignore[misc]
+        yield vars(obj)
     excinfo = getattr(getattr(report, "call", None), "excinfo", None)
     if report.outcome != "failed" or excinfo is None:
         return

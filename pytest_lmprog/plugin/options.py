@@ -26,7 +26,7 @@ MARKERS = (
     "lm_examples(source, *, split=None, limit=None, inputs=None): the cases: a YAML, JSON, JSONL or CSV file "
     "relative to the test file, a list of Example or dict, or source= a callable that returns one.",
     "lm_metric(weight=1, optimize=True): how a test function counts while compiling.",
-    "lm_gate(min_score=None, pass_at=None, max_regressions=0, strict=False): thresholds on a metric as a whole.",
+    "lm_gate(min_score=None, pass_at=None, max_regressions=0, strict=False): thresholds on a whole metric.",
     "lm_repeat(n): n rollouts of each case, each an item with a cache entry of its own.",
 )
 

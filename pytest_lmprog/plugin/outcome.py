@@ -16,8 +16,8 @@ import pytest
 
 from pytest_lmprog.errors import (
     BudgetExceededError,
-    LmprogError,
     LMError,
+    LmprogError,
     MetricError,
     ReplayMissError,
 )
@@ -52,7 +52,9 @@ def checked_value(value: Any, what: str) -> float:
     if type(value).__name__ in _BOOLS:
         return float(bool(value))
     if not isinstance(value, numbers.Real):
-        raise MetricError(f"{what} must be given a number or a bool, not {type(value).__name__} ({value!r:.60})")
+        raise MetricError(
+            f"{what} must be given a number or a bool, not {type(value).__name__} ({value!r:.60})"
+        )
     number = float(value)
     if not (math.isfinite(number) and 0.0 <= number <= 1.0):
         raise MetricError(f"{what}: a score must be finite and within [0, 1], not {number!r}")

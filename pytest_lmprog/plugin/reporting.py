@@ -36,15 +36,14 @@ def judge(run: Run, item: Any, case: Case, call: Any, report: Any) -> None:
     if isinstance(error, pytest.exit.Exception | KeyboardInterrupt):
         return
     runner = case.unit.runner
-    state = None if runner is None else runner.ready
-    if state is None:
+    if runner is None or runner.ready is None:
         _tell_without_state(item, error, report)
         return
     said = _said(run, case, call, report)
     if said is None:
         return
     known = runner.known_run(case)
-    outcome = state.judge(
+    outcome = runner.ready.judge(
         case.metric,
         case.example,
         case.rollout,
@@ -135,7 +134,7 @@ def _clean(item: Any, text: str, report: Any) -> None:
 
 def _attach(run: Run, case: Case, outcome: CaseOutcome, report: Any) -> None:
     data: dict[str, Any] = getattr(report, "lmprog", None) or {}
-    runner = case.unit.runner
+    runner = case.unit.started()
     if run.is_worker:
         data["outcome"] = outcome.to_plain()
         data["calls"] = count_to_plain(runner.ready.drain())

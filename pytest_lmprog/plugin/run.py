@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_lmprog.evaluation.scores import Score
 from pytest_lmprog.plugin import options, surroundings
-from pytest_lmprog.plugin.cases import Case, case_of
+from pytest_lmprog.plugin.cases import case_of
 from pytest_lmprog.plugin.outcome import Recorder, as_score, call_function
 from pytest_lmprog.plugin.runner import UnitRunner
 
