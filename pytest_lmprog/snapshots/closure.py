@@ -123,15 +123,16 @@ class Closure:
         if module is None or not self._owns(function, module):
             return
         top = function.__qualname__.partition(".")[0]
-        if "<" in function.__qualname__ or not self._add_top_level(module, top):
+        if _has_no_file(function):
+            self.items[_name(module, function.__qualname__)] = UNCHECKED
+        elif "<" in function.__qualname__ or not self._add_top_level(module, top):
             self._add_by_code(module, function)
 
     def _owns(self, function: FunctionType, module: ModuleType) -> bool:
-        filename = function.__code__.co_filename
-        unreadable = filename.startswith("<") and not filename.startswith("<frozen")
-        if unreadable:
+        if _has_no_file(function):
             return module.__name__ == "__main__" or self._sources.is_project(module)
-        return self._sources.is_project(module) or self._sources.is_project_file(filename)
+        file = function.__code__.co_filename
+        return self._sources.is_project(module) or self._sources.is_project_file(file)
 
     def _add_by_code(self, module: ModuleType, function: FunctionType) -> None:
         name = _name(module, function.__qualname__)
@@ -294,6 +295,10 @@ class Closure:
         for node in nodes:
             for name in _self_attributes(node):
                 self.add_member(cls, name)
+
+
+def _has_no_file(function: FunctionType) -> bool:
+    return function.__code__.co_filename.startswith("<")
 
 
 def _name(module: ModuleType, qualname: str) -> str:
