@@ -97,7 +97,7 @@ class Closure:
             if module is None or not self._is_project(base):
                 continue
             top = base.__qualname__.partition(".")[0]
-            if not self._add_top_level(module, top):
+            if "<" in base.__qualname__ or not self._add_top_level(module, top):
                 self._add_local_class(module, base)
 
     def _add_local_class(self, module: ModuleType, cls: type) -> None:

@@ -45,7 +45,7 @@ def diff_lines(diff: SnapshotDiff, style: Style = plain_style) -> list[str]:
     lines: list[str] = []
     for change in diff.header:
         lines.append(f"{change.name}: {_arrow(change, style)}")
-    lines += [style("muted", f"since: {text}") for text in diff.fingerprint]
+    lines += [style("muted", f"compiled from: {text}") for text in diff.fingerprint]
     for predictor in diff.predictors:
         lines += _predictor(predictor, style)
     if diff.predictors:
