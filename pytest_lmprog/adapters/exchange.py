@@ -118,7 +118,7 @@ class _Frozen:
 
 
 def _prompt(adapter: Adapter, signature: type[Signature], demos: tuple[Mapping[str, Any], ...]) -> Prompt:
-    return _cached_prompt(adapter, signature, _Frozen(demos))
+    return _cached_prompt(adapter, signature, _Frozen(demos))  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=512)

@@ -76,7 +76,7 @@ def _changed(base: Settings, changes: Mapping[str, Any]) -> Settings:
 
 
 def required_lm(own: LanguageModel | None = None) -> LanguageModel:
-    """Return ``own`` or the configured LM. Raises ConfigurationError, with a line to copy, if there is none."""
+    """Return ``own`` or the configured LM. Raises ConfigurationError with a line to copy."""
     lm = own or current().lm
     if lm is None:
         raise ConfigurationError(

@@ -64,7 +64,7 @@ class Record(Mapping[str, Any]):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._fields == other._fields  # type: ignore[attr-defined,no-any-return]
+        return self._fields == other._fields
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, tuple(self._fields)))

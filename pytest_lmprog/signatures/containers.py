@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.signatures.kinds import Kind, shown
@@ -40,7 +40,7 @@ class ItemsKind:
 
     def is_exact(self, value: Any) -> bool:
         """See Kind."""
-        return type(value) is self.make and all(map(self.item.is_exact, value))
+        return type(value) is self.make and all(map(self.item.is_exact, cast("list[Any]", value)))
 
     def convert(self, value: Any) -> Any:
         """See Kind."""

@@ -127,7 +127,7 @@ def _declared(role: Role, options: dict[str, Any]) -> Field:
     for alias, name in _ALIASES.items():
         if alias in options:
             options.setdefault(name, options.pop(alias))
-    known = {n: options.pop(n) for n in ("desc", "prefix", "default") if n in options}
+    known: dict[str, Any] = {n: options.pop(n) for n in ("desc", "prefix", "default") if n in options}
     unknown = sorted(n for n in options if n not in CONSTRAINTS)
     if unknown:
         raise SignatureError(

@@ -6,6 +6,7 @@ grammar:  side "->" side;  side = field ("," field)*;  field = name [":" type]
 from __future__ import annotations
 
 import ast
+import itertools
 import keyword
 import typing
 from collections.abc import Iterator
@@ -113,7 +114,7 @@ def _only_arrow(source: _Source, marks: list[tuple[str, int]]) -> int:
 def _side(source: _Source, marks: list[tuple[str, int]], side: _Span, role: str) -> list[_Span]:
     commas = [at for mark, at in marks if mark == "," and side.start <= at < side.end]
     edges = [side.start - 1, *commas, side.end]
-    spans = [_Span(a + 1, b) for a, b in zip(edges, edges[1:], strict=False)]
+    spans = [_Span(a + 1, b) for a, b in itertools.pairwise(edges)]
     if not source.text[side.start : side.end].strip():
         source.fail(f"there is no {role} field", side.start if role == "output" else side.end, _EXAMPLE)
     for number, span in enumerate(spans):

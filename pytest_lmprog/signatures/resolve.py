@@ -78,7 +78,7 @@ def resolved(annotation: Any, *, module: str, names: Mapping[str, Any]) -> Any:
     holder = type("_Holder", (), {"__annotations__": {"it": annotation}})
     scope = vars(sys.modules[module]) if module in sys.modules else {}
     try:
-        return typing.get_type_hints(holder, dict(scope), names, include_extras=True)["it"]  # type: ignore[arg-type]
+        return typing.get_type_hints(holder, dict(scope), names, include_extras=True)["it"]
     except NameError as error:
         raise SignatureError(
             f"the annotation {_text(annotation)} cannot be resolved: {error}",

@@ -17,7 +17,7 @@ def normalised(schema: Mapping[str, Any]) -> dict[str, Any]:
     (those of recursive types stay), every property required and nothing beside them allowed."""
     defs = schema.get("$defs", {})
     recursive = {name for name in defs if _reaches(name, defs)}
-    result = _normal(schema, defs, recursive)
+    result: dict[str, Any] = _normal(schema, defs, recursive)
     if recursive:
         result["$defs"] = {name: _normal(defs[name], defs, recursive) for name in sorted(recursive)}
     return result

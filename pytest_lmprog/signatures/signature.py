@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copyreg
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType, MappingProxyType
-from typing import Any, ClassVar, NoReturn, get_origin
+from typing import Any, ClassVar, NoReturn, cast, get_origin
 
 from pytest_lmprog.errors import SignatureError
 from pytest_lmprog.signatures.constraints import description_of
@@ -175,7 +175,7 @@ class SignatureMeta(type):
         return cls.insert_field(0, field)
 
     def insert_field(cls, index: int, field: Field) -> type[Signature]:
-        """Return the signature with ``field`` at ``index`` (negative: from the end) among those of its role."""
+        """Return the signature with ``field`` at ``index`` of its role (negative: from the end)."""
         if field.name in cls.fields:
             raise SignatureError(f"{cls.__name__} has a field {field.name!r} already")
         peers = cls._of_role(field.role)
@@ -188,6 +188,14 @@ class SignatureMeta(type):
         else:
             at = fields.index(peers[-1]) + 1 if peers else (0 if field.role == "input" else len(fields))
         return _derived(cls, [*fields[:at], field, *fields[at:]])
+
+    def with_order(cls, names: Sequence[str]) -> type[Signature]:
+        """Return the signature with its fields in the order of ``names``, which are all of them."""
+        if sorted(names) != sorted(cls.fields):
+            raise SignatureError(
+                f"{cls.__name__}: the order must name each field once: {', '.join(cls.fields)}"
+            )
+        return _derived(cls, [cls.fields[name] for name in names])
 
     def delete_field(cls, name: str) -> type[Signature]:
         """Return the signature without the field ``name``."""
@@ -256,16 +264,15 @@ def _as_field(name: str, field: Field, type_: Any) -> Field:
     return field.changed(name=name, **({} if type_ is None else {"annotation": type_}))
 
 
-def _derived(cls: SignatureMeta, fields: Any, instructions: str | None = None) -> type[Signature]:
+def _derived(cls: SignatureMeta, fields: Iterable[Field], instructions: str | None = None) -> type[Signature]:
     given = cls._body.given_instructions if instructions is None else instructions
     return _made(cls.__name__, fields, given, cls.__module__)
 
 
-def _made(name: str, fields: Any, instructions: str | None, module: str) -> type[Signature]:
+def _made(name: str, fields: Iterable[Field], instructions: str | None, module: str) -> type[Signature]:
     body = _Body(_checked(name, list(fields)), instructions)
     namespace = {"_body": body, "__module__": module, "__doc__": instructions}
-    made: type[Signature] = SignatureMeta(name, (Signature,), namespace)
-    return made
+    return cast("type[Signature]", SignatureMeta(name, (Signature,), namespace))
 
 
 def _checked(owner: str, fields: list[Field]) -> Mapping[str, Field]:
@@ -396,8 +403,7 @@ def ensure_signature(signature: Any, instructions: str | None = None) -> type[Si
         signature = signature.with_instructions(instructions)
     if not signature.output_fields:
         raise SignatureError(f"the signature {signature.__name__} has no output field")
-    result: type[Signature] = signature
-    return result
+    return signature  # type: ignore[no-any-return]
 
 
 def _reduce(cls: SignatureMeta) -> str | tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -407,7 +413,7 @@ def _reduce(cls: SignatureMeta) -> str | tuple[Callable[..., Any], tuple[Any, ..
     for part in cls.__qualname__.split("."):
         found = getattr(found, part, None)
     if found is cls:
-        return cls.__qualname__
+        return str(cls.__qualname__)
     return _remade, (cls.__name__, tuple(cls.fields.values()), cls._body.given_instructions, cls.__module__)
 
 
@@ -416,4 +422,4 @@ def _remade(name: str, fields: tuple[Field, ...], instructions: str | None, modu
 
 
 # Signatures made from strings or by edits are no module attributes, by which pickle finds classes.
-copyreg.pickle(SignatureMeta, _reduce)  # type: ignore[arg-type]
+copyreg.pickle(SignatureMeta, _reduce)

@@ -146,7 +146,10 @@ def _union(args: tuple[Any, ...], within: _Within) -> Kind:
     kinds = [kind_of(arg, within) for arg in args]
     models = [(a, k) for a, k in zip(args, kinds, strict=True) if isinstance(k, ModelKind)]
     if len(models) > 1:  # which of several models fits best is for pydantic to say
-        whole = ModelKind(Union[tuple(a for a, _ in models)], " | ".join(k.text for _, k in models))
+        whole = ModelKind(
+            Union[tuple(a for a, _ in models)],  # noqa: UP007
+            " | ".join(k.text for _, k in models),
+        )
         if len(models) == len(kinds):
             return whole
         kinds = [whole, *(k for k in kinds if not isinstance(k, ModelKind))]
