@@ -96,7 +96,7 @@ class WorkPool:
         self._pending: list[tuple[tuple[Any, ...], int, Task[Any]]] = []
         self._waiting = 0
         self._wanted = 0
-        self._running = 0
+        self._active: set[Task[Any]] = set()
         self._finished: deque[Task[Any]] = deque()
         self._closed = False
 
@@ -122,13 +122,14 @@ class WorkPool:
     def next(self) -> Task[Any] | None:
         """Wait for a task to end and return it (each task once), or None where none is left."""
         with self._changed:
-            while True:
+            while not self._finished:
                 self._fill()
-                if self._finished:
-                    return self._finished.popleft()
+                if self._finished:  # an executor may run at submission
+                    break
                 if not self._waiting and not self._wanted:
                     return None
                 self._changed.wait(_POLL)
+            return self._finished.popleft()
 
     def wait(self, task: Task[Any]) -> None:
         """Wait for ``task`` to end or to be cancelled."""
@@ -140,18 +141,18 @@ class WorkPool:
                 self._changed.wait(_POLL)
 
     def cancel(self, tasks: Iterable[Task[Any]] | None = None) -> int:
-        """Drop ``tasks`` (default: all) and return how many of them had not been started.
+        """Drop ``tasks`` (default: all that are not delivered) and return how many had not been started.
 
         One that is running goes on, but its result is not delivered."""
         unstarted = 0
         with self._changed:
-            for task in self._all() if tasks is None else tasks:
+            for task in self._undelivered() if tasks is None else tasks:
                 unstarted += self._cancel(task)
             self._changed.notify_all()
         return unstarted
 
-    def _all(self) -> list[Task[Any]]:
-        return [task for *_, task in self._pending] + list(self._finished)
+    def _undelivered(self) -> list[Task[Any]]:
+        return [*(task for *_, task in self._pending), *self._active, *self._finished]
 
     def _cancel(self, task: Task[Any]) -> bool:
         was = task.state
@@ -168,7 +169,10 @@ class WorkPool:
 
     def _fill(self) -> None:
         with self._changed:
-            while self._running < self.concurrency and (task := self._pop()) is not None:
+            for _ in range(self.concurrency - len(self._active)):
+                task = self._pop()
+                if task is None:
+                    return
                 self._begin(task)
                 self._starter.submit(self._work, task)
 
@@ -183,12 +187,12 @@ class WorkPool:
         task.state = "running"
         self._waiting -= 1
         self._wanted += 1
-        self._running += 1
+        self._active.add(task)
 
     def _work(self, task: Task[Any]) -> None:
         task.run()
         with self._changed:
-            self._running -= 1
+            self._active.discard(task)
             if task.state == "running":
                 task.state = "done"
                 self._wanted -= 1
@@ -199,10 +203,10 @@ class WorkPool:
 
     def close(self, *, wait: bool = True) -> None:
         """Drop what is pending; ``wait`` for what is running, or abandon it."""
-        self.cancel()
         with self._changed:
             self._closed = True
-            while wait and self._running:
+            self.cancel([task for *_, task in self._pending])
+            while wait and self._active:
                 self._changed.wait(_POLL)
         if self._threads is not None:
             self._threads.stop()
