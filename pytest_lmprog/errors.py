@@ -8,7 +8,8 @@ LmprogError
 │   ├── DataError               a dataset file or row (carries file and line)
 │   └── LeakageError            an example is in train and test data
 ├── AnswerError                 the program failed although the LM answered: scored as a failure
-│   └── ParseError              the answer does not fit the signature (carries the answer)
+│   ├── ParseError              the answer does not fit the signature (carries the answer)
+│   └── InputError              a predictor was given a value that does not fit its input field
 ├── LMError                     no answer was had: never scored
 │   ├── LMConnectionError       unreachable, or the connection broke
 │   ├── LMTimeoutError          no answer in time
@@ -45,6 +46,7 @@ __all__ = [
     "CompileError",
     "ConfigurationError",
     "DataError",
+    "InputError",
     "LMAuthError",
     "LMConnectionError",
     "LMError",
@@ -141,6 +143,10 @@ class ParseError(AnswerError):
         super().__init__(f"{message}\n  the answer was: {_excerpt(answer)}", hint=hint)
         self.reason = message
         self.answer = answer
+
+
+class InputError(AnswerError, ValueError):
+    """A predictor was given a value that does not fit its input field."""
 
 
 def _excerpt(text: str, limit: int = 600) -> str:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from pytest_lmprog.adapters import Adapter
+from pytest_lmprog.adapters import Adapter, ChatAdapter
 from pytest_lmprog.errors import ConfigurationError
 from pytest_lmprog.lm.types import LanguageModel
 
@@ -69,15 +69,27 @@ def _changed(base: Settings, changes: Mapping[str, Any]) -> Settings:
     unknown = sorted(set(changes) - set(_NAMES))
     if unknown:
         raise ConfigurationError(f"unknown setting {unknown[0]!r}; there are: {', '.join(_NAMES)}")
-    if isinstance(changes.get("lm"), str):
-        name = changes["lm"]
-        raise ConfigurationError(f"lm must be an LM, not a name: {name!r}", hint=f'use lm=lmp.LM("{name}")')
+    if changes.get("lm") is not None:
+        _check_lm(changes["lm"])
+    if not hasattr(changes.get("adapter") or ChatAdapter, "parse"):
+        raise ConfigurationError(
+            f"adapter must be an adapter, not {changes['adapter']!r}", hint="use adapter=lmp.ChatAdapter()"
+        )
     return replace(base, **changes)
+
+
+def _check_lm(lm: Any) -> None:
+    if isinstance(lm, str):
+        raise ConfigurationError(f"lm must be an LM, not a name: {lm!r}", hint=f'use lm=lmp.LM("{lm}")')
+    if not hasattr(lm, "complete") or isinstance(lm, type):
+        raise ConfigurationError(f"lm must be an LM, not {lm!r}", hint='use lm=lmp.LM("openai/gpt-4o-mini")')
 
 
 def required_lm(own: LanguageModel | None = None) -> LanguageModel:
     """Return ``own`` or the configured LM. Raises ConfigurationError with a line to copy."""
-    lm = own or current().lm
+    lm = own if own is not None else current().lm
+    if isinstance(lm, str):
+        _check_lm(lm)
     if lm is None:
         raise ConfigurationError(
             "no LM is configured",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import enum
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -74,16 +75,30 @@ class Record(Mapping[str, Any]):
         return dict(self._fields)
 
 
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
+
+
 def _short(value: Any, limit: int = 80) -> str:
+    """Return a repr that is short and the same in every run (no addresses, no hash order)."""
     if isinstance(value, enum.Enum):
         return f"{type(value).__name__}.{value.name}"
-    text = repr(value)
+    if isinstance(value, set | frozenset) and value:
+        text = f"{{{', '.join(sorted(map(repr, value)))}}}"
+    else:
+        text = repr(value)
+    if "0x" in text:
+        text = _ADDRESS.sub("0x...", text)
     return text if len(text) <= limit else f"{text[: limit - 12]}...{text[-8:]}"
 
 
 def own_copy(value: Any) -> Any:
-    """Return ``value``, deep-copied unless it cannot be mutated."""
-    return value if isinstance(value, _SCALARS) else copy.deepcopy(value)
+    """Return ``value``, deep-copied unless it cannot be mutated or (a lock, a client) cannot be copied."""
+    if isinstance(value, _SCALARS):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except (TypeError, copy.Error):
+        return value
 
 
 class Example(Record):
@@ -266,7 +281,7 @@ class Prediction(Record):
 
     __slots__ = ("_completions", "_inputs")
     _inputs: Mapping[str, Any]
-    _completions: tuple[Prediction, ...]
+    _completions: Completions
 
     def __init__(
         self,
@@ -276,17 +291,17 @@ class Prediction(Record):
     ) -> None:
         super().__init__({**(base or {}), **fields})
         object.__setattr__(self, "_inputs", {})
-        object.__setattr__(self, "_completions", ())
+        object.__setattr__(self, "_completions", _NONE)
 
     @classmethod
     def of(
-        cls, fields: Mapping[str, Any], inputs: Mapping[str, Any], completions: tuple[Prediction, ...] = ()
+        cls, fields: Mapping[str, Any], inputs: Mapping[str, Any], completions: Iterable[Prediction] = ()
     ) -> Prediction:
         """Return the prediction of a predictor that was given ``inputs``."""
         new = cls.__new__(cls)
         object.__setattr__(new, "_fields", fields)
         object.__setattr__(new, "_inputs", inputs)
-        object.__setattr__(new, "_completions", completions)
+        object.__setattr__(new, "_completions", Completions(completions) if completions else _NONE)
         return new
 
     def __getattr__(self, name: str) -> Any:
@@ -298,9 +313,9 @@ class Prediction(Record):
         return value
 
     @property
-    def completions(self) -> tuple[Prediction, ...]:
-        """All samples, this one first."""
-        return self._completions or (self,)
+    def completions(self) -> Completions:
+        """All samples, this one first. ``completions.answer`` is the list of their answers."""
+        return self._completions or Completions((self,))
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an output field, or ``default``."""
@@ -309,13 +324,28 @@ class Prediction(Record):
     def copy(self, **fields: Any) -> Prediction:
         """Return an independent copy (values that can be mutated are copied too), with ``fields`` changed."""
         mine = {k: own_copy(v) for k, v in self._fields.items()}
-        return Prediction.of({**mine, **fields}, self._inputs, self._completions)
+        inputs = {k: own_copy(v) for k, v in self._inputs.items()}
+        return Prediction.of({**mine, **fields}, inputs, [sample.copy() for sample in self._completions])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_prediction, (self._fields, dict(self._inputs), self._completions)
+        return _rebuild_prediction, (self._fields, dict(self._inputs), list(self._completions))
+
+
+class Completions(tuple[Prediction, ...]):
+    """The samples of one prediction. An output field read here is the list of all samples' values."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> list[Any]:
+        if name.startswith("__") or not self or any(name not in sample for sample in self):
+            raise AttributeError(f"the completions have no field {name!r}")
+        return [sample[name] for sample in self]
+
+
+_NONE = Completions()
 
 
 def _rebuild_prediction(
-    fields: dict[str, Any], inputs: dict[str, Any], completions: tuple[Prediction, ...]
+    fields: dict[str, Any], inputs: dict[str, Any], completions: list[Prediction]
 ) -> Prediction:
     return Prediction.of(fields, inputs, completions)

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_lmprog.errors import UsageError
+from pytest_lmprog.programs.example import Example
+from pytest_lmprog.programs.structure import children, copied_program, walk
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.types import LanguageModel
     from pytest_lmprog.programs.predict import Predict
 
-__all__ = ["Module"]
+__all__ = ["Module", "finish"]
 
 
 class Module:
-    """Base of programs. Subclasses define ``forward`` (or ``async def forward``); calling the module
-    calls it. ``super().__init__()`` is not needed.
+    """Base of programs. Subclasses define ``forward`` (or ``async def forward``, or ``aforward``); calling
+    the module calls it. ``super().__init__()`` is not needed.
 
     Predictors are named by their attribute path: ``classify``, ``hops[1].query``, ``tools['search']``.
     One that can be reached by two paths has the first (attributes in the order of assignment).
+
+    A copy (``copy``, ``copy.deepcopy``) has modules of its own and shares everything else, so that a
+    module may hold locks, clients and data.
     """
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program. To be overridden."""
-        raise UsageError(f"{type(self).__name__} defines no forward()")
+        aforward = getattr(self, "aforward", None)
+        if aforward is None:
+            raise UsageError(f"{type(self).__name__} defines no forward()")
+        return aforward(*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run ``forward``, to its end where it is a coroutine function. An Example whose inputs are known,
+        given alone to a ``forward`` that takes these inputs by name, stands for them."""
+        if args and isinstance(args[0], Example):
+            args, kwargs = self._spread(args, kwargs)
         result = self.forward(*args, **kwargs)
-        return _finish(result) if inspect.iscoroutine(result) else result
+        return finish(result) if inspect.iscoroutine(result) else result
+
+    def _spread(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        example = args[0]
+        if len(args) > 1 or kwargs or example.input_names is None:
+            return args, dict(kwargs)
+        taken = inspect.signature(self.forward).parameters
+        named = all(name in taken for name in example.input_names)
+        return ((), dict(example.inputs())) if named else (args, {})
 
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program without blocking the event loop: ``aforward`` if defined, an ``async``
@@ -42,18 +63,20 @@ class Module:
             return await aforward(*args, **kwargs)
         if inspect.iscoroutinefunction(self.forward):
             return await self.forward(*args, **kwargs)
+        import asyncio
+
         return await asyncio.to_thread(self.__call__, *args, **kwargs)
 
     def named_sub_modules(self) -> list[tuple[str, Module]]:
         """Return every module reachable through attributes, lists, tuples and dicts, with its path.
         The module itself comes first, with the path ``""``."""
-        return list(_walk(self))
+        return list(walk(self))
 
     def named_predictors(self) -> list[tuple[str, Predict]]:
         """Return (path, predictor) in the order of assignment. A predictor's own path is ``self``."""
         from pytest_lmprog.programs.predict import Predict
 
-        return [(path or "self", m) for path, m in _walk(self) if isinstance(m, Predict)]
+        return [(path or "self", m) for path, m in walk(self) if isinstance(m, Predict)]
 
     def predictors(self) -> list[Predict]:
         """Return the predictors in the order of ``named_predictors``."""
@@ -62,54 +85,34 @@ class Module:
     def max_calls(self) -> int:
         """Return the most LM calls that one run can make, if each module runs once: the sum of the
         parts' own maxima. A module that loops overrides it."""
-        own_parts = _children(self)
-        return sum(part.max_calls() for _, part in own_parts)
+        return _sum_of_parts(self, ())
 
     def with_predictors(self, edit: Callable[[str, Predict], Predict]) -> Self:
         """Return a copy of the program in which each predictor is what ``edit(path, predictor)`` returns.
 
-        Modules and the lists, tuples and dicts that hold them are copied, everything else is shared;
-        this program is untouched."""
-        from pytest_lmprog.programs.predict import Predict
-
-        memo: dict[int, Any] = {}
-        names = {id(m): path or "self" for path, m in _walk(self)}
-
-        def copied(value: Any) -> Any:
-            if id(value) in memo:
-                return memo[id(value)]
-            if isinstance(value, Module):
-                return copied_module(value)
-            if type(value) in (list, tuple) and _holds_module(value):
-                return type(value)(copied(v) for v in value)
-            if type(value) is dict and _holds_module(value):
-                return {k: copied(v) for k, v in value.items()}
-            return value
-
-        def copied_module(module: Module) -> Module:
-            new = object.__new__(type(module))
-            memo[id(module)] = new
-            for name, value in vars(module).items():
-                new.__dict__[name] = copied(value)
-            if isinstance(new, Predict):
-                new = memo[id(module)] = edit(names[id(module)], new)
-            return new
-
-        result: Self = copied(self)
-        return result
+        ``edit`` is given a copy and may change and return it. Modules, the lists, tuples and dicts that
+        hold them and methods bound to them are copied, everything else is shared; this program is
+        untouched."""
+        copied: Self = copied_program(self, edit)
+        return copied
 
     def copy(self) -> Self:
         """Return a copy that shares nothing that compiling changes."""
         return self.with_predictors(lambda _, predictor: predictor)
 
+    def deepcopy(self) -> Self:
+        """The same as ``copy``, by DSPy's name."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy()
+
     def reset_copy(self) -> Self:
         """Return a copy without demos."""
         return self.with_predictors(lambda _, predictor: predictor.with_demos(()))
 
-    deepcopy = copy
-
-    def set_lm(self, lm: LanguageModel) -> None:
-        """Give every predictor an LM of its own."""
+    def set_lm(self, lm: LanguageModel | None) -> None:
+        """Give every predictor an LM of its own (None: the configured one)."""
         for predictor in self.predictors():
             predictor.lm = lm
 
@@ -132,7 +135,7 @@ class Module:
 
         return dump_state(self)
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over what ``dump_state`` returned. Raises SnapshotError naming the field that no longer
         fits; then nothing is changed."""
         from pytest_lmprog.programs.state import load_state
@@ -147,17 +150,31 @@ class Module:
 
     def load(self, path: str | Path) -> None:
         """Take over what ``save`` wrote to ``path``."""
-        from pytest_lmprog.programs.state import read_state
+        from pytest_lmprog.programs.state import load_state, read_state
 
-        self.load_state(read_state(Path(path)))
+        load_state(self, read_state(Path(path)), source=str(path))
 
     def __repr__(self) -> str:
-        parts = "\n".join(f"{name} = {p!r}" for name, p in self.named_predictors() if p is not self)
+        parts = ", ".join(f"{name}={p!r}" for name, p in self.named_predictors() if p is not self)
         return f"{type(self).__name__}({parts})"
 
 
-def _finish(coroutine: Any) -> Any:
+def _sum_of_parts(module: Module, within: tuple[Module, ...]) -> int:
+    # A part that is held twice counts twice: each holder may call it. Only cycles are cut.
+    total = 0
+    above = (*within, module)
+    for _, part in children(module):
+        if any(part is holder for holder in above):
+            continue
+        own = type(part).max_calls is not Module.max_calls
+        total += part.max_calls() if own else _sum_of_parts(part, above)
+    return total
+
+
+def finish(coroutine: Any) -> Any:
     """Run a coroutine to its end from synchronous code, inside a running event loop too."""
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -166,45 +183,3 @@ def _finish(coroutine: Any) -> Any:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
-
-
-def _walk(root: Module) -> Iterator[tuple[str, Module]]:
-    seen: set[int] = set()
-
-    def visit(path: str, module: Module) -> Iterator[tuple[str, Module]]:
-        if id(module) in seen:
-            return
-        seen.add(id(module))
-        yield path, module
-        for step, part in _children(module):
-            yield from visit(_joined(path, step), part)
-
-    yield from visit("", root)
-
-
-def _joined(path: str, step: str) -> str:
-    return f"{path}.{step}" if path else step
-
-
-def _children(module: Module) -> list[tuple[str, Module]]:
-    found: list[tuple[str, Module]] = []
-    for name, value in vars(module).items():
-        _collect(name, value, found, 0)
-    return found
-
-
-def _collect(step: str, value: Any, found: list[tuple[str, Module]], depth: int) -> None:
-    if isinstance(value, Module):
-        found.append((step, value))
-    elif depth < 20 and isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _collect(f"{step}[{index}]", item, found, depth + 1)
-    elif depth < 20 and isinstance(value, dict):
-        for key, item in value.items():
-            _collect(f"{step}[{key!r}]", item, found, depth + 1)
-
-
-def _holds_module(value: Any) -> bool:
-    found: list[tuple[str, Module]] = []
-    _collect("", value, found, 0)
-    return bool(found)

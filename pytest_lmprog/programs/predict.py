@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Self
 
 from pytest_lmprog.adapters import Adapter, Answered, Ask, exchange
-from pytest_lmprog.errors import ParseError, UsageError
+from pytest_lmprog.errors import InputError, LMRequestError, ParseError, UsageError
 from pytest_lmprog.lm.types import LanguageModel, LMRequest, LMResponse
 from pytest_lmprog.programs.context import current, required_lm
 from pytest_lmprog.programs.example import Example, Prediction
-from pytest_lmprog.programs.module import Module
+from pytest_lmprog.programs.module import Module, finish
 from pytest_lmprog.programs.trace import PredictorCall, current_trace
 from pytest_lmprog.signatures import Field, Signature, ensure_signature
 
@@ -83,48 +84,51 @@ class Predict(Module):
         """One call a sample."""
         return self.n
 
-    def __call__(self, *args: Any, **inputs: Any) -> Any:
-        return self.forward(*args, **inputs)
+    def __call__(self, /, *args: Any, **inputs: Any) -> Any:
+        result = self.forward(*args, **inputs)
+        return finish(result) if inspect.iscoroutine(result) else result
 
-    def forward(self, **inputs: Any) -> Prediction:
-        """Ask for the outputs. Takes the signature's input fields by name.
+    def forward(self, /, *args: Any, **inputs: Any) -> Prediction:
+        """Ask for the outputs. Takes the signature's input fields by name, by position, or as one mapping
+        that has them (``predict(example)``). ``config={...}`` are request parameters for this call.
 
-        Raises UsageError for missing or unknown inputs, ParseError for an answer that does not fit,
-        and whatever the LM raises."""
+        Raises UsageError for missing or unknown inputs, InputError for an input that does not fit its
+        field, ParseError for an answer that does not fit, and whatever the LM raises."""
         lm = required_lm(self.lm)
-        flow = self._flow(lm, inputs)
+        flow = self._flow(lm, args, inputs)
         request = next(flow)
         while True:
             try:
                 response = lm.complete(request)
-            except Exception as error:
-                step = _thrown(flow, error)
+            except LMRequestError as refused:
+                step = _thrown(flow, refused)
             else:
                 step = _sent(flow, response)
             if isinstance(step, Prediction):
                 return step
             request = step
 
-    async def aforward(self, **inputs: Any) -> Prediction:
+    async def aforward(self, /, *args: Any, **inputs: Any) -> Prediction:
         """The same, awaiting the LM."""
         lm = required_lm(self.lm)
-        flow = self._flow(lm, inputs)
+        flow = self._flow(lm, args, inputs)
         request = next(flow)
         while True:
             try:
                 response = await lm.acomplete(request)
-            except Exception as error:
-                step = _thrown(flow, error)
+            except LMRequestError as refused:
+                step = _thrown(flow, refused)
             else:
                 step = _sent(flow, response)
             if isinstance(step, Prediction):
                 return step
             request = step
 
-    def _flow(self, lm: LanguageModel, inputs: dict[str, Any]) -> _Flow:
-        self._check(inputs)
+    def _flow(self, lm: LanguageModel, args: tuple[Any, ...], given: dict[str, Any]) -> _Flow:
+        given, config = _taken(self._signature, args, given)
+        inputs = _inputs(self, given)
         now = current()
-        params = {**now.params, **self.params} if now.params else self.params
+        params = {**now.params, **self.params, **config} if now.params or config else self.params
         adapter = self.adapter or now.adapter
         samples = []
         for sample in range(now.rollout * self.n, (now.rollout + 1) * self.n):
@@ -167,19 +171,55 @@ class Predict(Module):
                 )
             )
 
-    def _check(self, inputs: Mapping[str, Any]) -> None:
-        expected = self._signature.input_fields
-        if inputs.keys() == expected.keys():
-            return
-        missing = [name for name in expected if name not in inputs]
-        unknown = [name for name in inputs if name not in expected]
-        problem = f"lacks the input {missing[0]!r}" if missing else f"has no input {unknown[0]!r}"
-        raise UsageError(
-            f"{type(self).__name__}({self._signature.name}) {problem}; its inputs are: {', '.join(expected)}"
-        )
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._signature.text})"
+
+
+def _taken(
+    signature: type[Signature], args: tuple[Any, ...], given: dict[str, Any]
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """Return the inputs by name and the parameters of this call."""
+    config: Mapping[str, Any] = {}
+    if "config" in given and "config" not in signature.input_fields:
+        config = given.pop("config") or {}
+    if args:
+        given = {**_positional(signature, args), **given}
+    return given, config
+
+
+def _positional(signature: type[Signature], args: tuple[Any, ...]) -> dict[str, Any]:
+    names = signature.input_fields
+    if len(args) == 1 and isinstance(args[0], Mapping) and any(name in args[0] for name in names):
+        return {name: args[0][name] for name in names if name in args[0]}
+    if len(args) > len(names):
+        raise UsageError(f"{len(args)} inputs were given; {signature!r} has {len(names)}")
+    return dict(zip(names, args, strict=False))
+
+
+def _inputs(predictor: Predict, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs, checked and converted, in the signature's order."""
+    inputs: dict[str, Any] = {}
+    fields = predictor.signature.input_fields
+    for name, field in fields.items():
+        if name in given:
+            value = given[name]
+        elif field.has_default:
+            value = field.default
+        else:
+            raise _misfit(predictor, f"lacks the input {name!r}")
+        try:
+            inputs[name] = field.accept(value)
+        except ValueError as error:
+            raise InputError(f"{predictor!r}: the input {name!r} does not fit: {error}") from None
+    if len(given) > len(inputs) or not given.keys() <= inputs.keys():
+        unknown = next(name for name in given if name not in inputs)
+        raise _misfit(predictor, f"has no input {unknown!r}")
+    return inputs
+
+
+def _misfit(predictor: Predict, problem: str) -> UsageError:
+    expected = ", ".join(predictor.signature.input_fields) or "none"
+    return UsageError(f"{predictor!r} {problem}; its inputs are: {expected}")
 
 
 def _sent(flow: _Flow, response: LMResponse) -> LMRequest | Prediction:
@@ -189,7 +229,7 @@ def _sent(flow: _Flow, response: LMResponse) -> LMRequest | Prediction:
         return end.value  # type: ignore[no-any-return]
 
 
-def _thrown(flow: _Flow, error: Exception) -> LMRequest | Prediction:
+def _thrown(flow: _Flow, error: LMRequestError) -> LMRequest | Prediction:
     try:
         return flow.throw(error)
     except StopIteration as end:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_lmprog.errors import AnswerError, LmprogError
 from pytest_lmprog.programs.context import context
-from pytest_lmprog.programs.example import Prediction
+from pytest_lmprog.programs.example import Prediction, own_copy
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.trace import Trace, tracing
 
@@ -49,12 +49,12 @@ def run_program(
     trace = Trace(names={id(p): name for name, p in program.named_predictors()})
     try:
         with tracing(trace), context(rollout=rollout, params=dict(params or {})):
-            output = program(**inputs)
+            output = program(**{name: own_copy(value) for name, value in inputs.items()})
     except AnswerError as error:
         return Run(None, trace, error)
     except LmprogError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the user's program raises is its result
         cause = _program_error(error)
         return Run(None, trace, cause)
     return Run(_as_prediction(output), trace)
