@@ -200,6 +200,10 @@ class MetricResult:
         """Ids of the examples of which an item has one of these verdicts, in order, each once."""
         return tuple(dict.fromkeys(o.case for o in self.outcomes if o.verdict in kinds))
 
+    def with_status(self, status: OutcomeStatus) -> tuple[str, ...]:
+        """Ids of the examples of which an item has this status."""
+        return tuple(dict.fromkeys(o.case for o in self.outcomes if o.status == status))
+
     def with_baseline(self, state: str) -> tuple[str, ...]:
         """Ids of the examples that are ``new`` or ``edited`` beside the baseline."""
         return tuple(dict.fromkeys(o.case for o in self.outcomes if o.baseline == state))
