@@ -71,9 +71,9 @@ def _below(result: MetricResult) -> list[str]:
 
 
 def _figure(score: float, beside: float) -> str:
-    """Round ``score`` so that it does not look equal to what it is compared with."""
+    """Round ``score`` so that it still looks lower than what it is compared with."""
     for digits in range(3, 10):
-        if float(f"{score:.{digits}f}") != beside:
+        if float(f"{score:.{digits}f}") < beside:
             return f"{score:.{digits}f}"
     return repr(score)
 
