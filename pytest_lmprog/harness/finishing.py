@@ -15,6 +15,7 @@ from pytest_lmprog.harness.results import MetricResult, RunResults, UnitResult
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.lm.scope import use_scope
 from pytest_lmprog.programs import Module
+from pytest_lmprog.programs.context import current
 from pytest_lmprog.snapshots.artifact import (
     Fingerprint,
     Header,
@@ -154,7 +155,7 @@ def _snapshot(
     from pytest_lmprog.snapshots.capture import capture
 
     with use_scope(prepared.scope):
-        adapter = adapter_for(prepared.lm, None)
+        adapter = adapter_for(prepared.lm, current().adapter)
         model = ModelInfo(prepared.lm.model, prepared.lm.capabilities())
     header = Header(
         program=_qualified(prepared.written),

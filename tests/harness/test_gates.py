@@ -48,7 +48,9 @@ def test_the_reason_has_the_figures() -> None:
 def test_a_score_just_below_does_not_look_equal() -> None:
     verdict = judge_metric(metric("p" * 1999 + "f", Gate(min_score=0.99951)))
     assert "score 0.9995 over" in verdict.reasons[0]
-    assert "score 0.89996 over" in judge_metric(metric("p" * 22499 + "f" * 2501, Gate(min_score=0.9))).reasons[0]
+    assert (
+        "score 0.89996 over" in judge_metric(metric("p" * 22499 + "f" * 2501, Gate(min_score=0.9))).reasons[0]
+    )
 
 
 @pytest.mark.parametrize(("statuses", "expected", "ran"), [("ppf", 40, 3), ("ppb", 3, 2), ("", 5, 0)])

@@ -103,9 +103,7 @@ def test_a_rerun_replaces_what_was_said_before() -> None:
         ((outcome("a"), outcome("b", "error")), True),
     ],
 )
-def test_complete_needs_every_item_and_none_broken(
-    outcomes: tuple[CaseOutcome, ...], complete: bool
-) -> None:
+def test_complete_needs_every_item_and_none_broken(outcomes: tuple[CaseOutcome, ...], complete: bool) -> None:
     unit = results(*outcomes).unit("u")
     assert unit.complete is complete
 
@@ -130,7 +128,9 @@ def test_no_scored_item_gives_no_score() -> None:
 
 
 def test_delta_compares_what_both_have() -> None:
-    (metric,) = results(outcome("a", was=0.0), outcome("b", was=1.0), outcome("new", "fail")).unit("u").metrics
+    (metric,) = (
+        results(outcome("a", was=0.0), outcome("b", was=1.0), outcome("new", "fail")).unit("u").metrics
+    )
     assert metric.delta == 0.5
 
 
