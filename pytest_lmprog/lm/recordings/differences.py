@@ -46,7 +46,10 @@ def _messages(recorded: list[Any], asked: list[Any]) -> Iterator[Difference]:
     for number, (old, new) in enumerate(zip(recorded, asked, strict=False)):
         if old == new:
             continue
-        if isinstance(old, dict) and old.get("role") != new.get("role"):
+        if isinstance(old, int):
+            size = len(canonical_json(new))
+            yield Difference(f"messages[{number}]", f"{old} bytes (its text is not stored)", f"{size} bytes")
+        elif isinstance(old, dict) and old.get("role") != new.get("role"):
             yield Difference(f"messages[{number}].role", str(old.get("role")), str(new.get("role")))
         elif _is_text(old) and _is_text(new) and old["content"] != new["content"]:
             yield _text(f"messages[{number}]", old["content"], new["content"])
@@ -93,7 +96,7 @@ def _excerpt(tokens: list[str], start: int) -> str:
     first = max(0, start - _CONTEXT)
     shown = [token[:_LIMIT] for token in tokens[first : start + _SHOWN]]
     text = repr("".join(shown))
-    return ("... " if first else "") + text + (" ..." if start + _SHOWN < len(tokens) else " (its end)")
+    return ("... " if first else "") + text + (" ..." if start + _SHOWN < len(tokens) else "")
 
 
 def _show(value: Any) -> str:

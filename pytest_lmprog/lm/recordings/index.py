@@ -68,7 +68,7 @@ def read_index(path: Path) -> Index:
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Index(path)
     except OSError as error:
         raise RecordingError(f"cannot be read ({error.strerror or error})", path=shown_path(path)) from None

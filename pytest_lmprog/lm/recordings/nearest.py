@@ -73,19 +73,30 @@ def _nearest(index: Index, request: StoredRequest) -> tuple[Entry, list[Differen
     asked = fmt.whole_request(request.fields, request.parts)
     words = _words(asked)
     ranked = []
-    for order, key in enumerate(_shortlist(index, request, words)):
+    for order, key in enumerate(_shortlist(index, request)):
         entry = index.entry(key)
         assert entry is not None
-        recorded = fmt.whole_request(
-            entry.request, [_value(index, ref) for ref in fmt.references(entry.request)]
-        )
+        recorded = _recorded(index, entry, request)
         fields = differences(recorded, asked)
         ranked.append((-_likeness(words, _words(recorded)), len(fields), order, entry, fields))
     *_, entry, fields = min(ranked, key=lambda row: row[:3])
     return entry, fields
 
 
-def _shortlist(index: Index, request: StoredRequest, words: set[str]) -> list[str]:
+def _recorded(index: Index, entry: Entry, request: StoredRequest) -> dict[str, Any]:
+    """Return what was asked for ``entry``. Where only a size is stored: the size, but what ``request``
+    refers to as well is known from there."""
+    known = dict(zip(fmt.references(request.fields), request.parts, strict=True))
+    values = []
+    for ref in fmt.references(entry.request):
+        part = index.part(ref)
+        if part is None:
+            raise index.error("the line of one of its messages is missing", index.answers[entry.key])
+        values.append(known.get(ref, part.size) if part.value is None else part.value)
+    return fmt.whole_request(entry.request, values)
+
+
+def _shortlist(index: Index, request: StoredRequest) -> list[str]:
     """Return the keys worth a look: of the requests that share most messages, and of as many as are equal
     in that, of those whose other messages hold most of the request's uncommon words."""
     refs = {ref.encode("ascii") for ref in request.fields["messages"]}
@@ -97,17 +108,18 @@ def _shortlist(index: Index, request: StoredRequest, words: set[str]) -> list[st
     found: list[str] = []
     for _, tier in sorted(tiers.items(), reverse=True):
         room = _SHORTLIST - len(found)
-        found += [key for key, _ in tier] if len(tier) <= room else _wordiest(index, tier, refs, words)[:room]
+        found += [key for key, _ in tier] if len(tier) <= room else _wordiest(index, tier, request)[:room]
         if len(found) >= _SHORTLIST:
             break
     return found
 
 
-def _wordiest(index: Index, tier: list[tuple[str, bytes]], shared: set[bytes], words: set[str]) -> list[str]:
-    """Return the keys whose messages, but for the shared ones, hold most of the uncommon ``words``; then
-    those of like length."""
-    probes, size = _probes(words, list(index.parts.values())), sum(map(len, words))
-    scores = dict.fromkeys(shared, (0, 0))
+def _wordiest(index: Index, tier: list[tuple[str, bytes]], request: StoredRequest) -> list[str]:
+    """Return the keys whose messages hold most of the uncommon words of the request's last message that
+    is not recorded (most often the input), then those of like length."""
+    text = _last_new_text(index, request)
+    probes = _probes(text, list(index.parts.values()))
+    scores: dict[bytes, tuple[int, int]] = {}
     ranks = []
     for key, listed in tier:
         found = length = 0
@@ -117,30 +129,36 @@ def _wordiest(index: Index, tier: list[tuple[str, bytes]], shared: set[bytes], w
                 line = index.parts.get(ref.decode("latin-1"), b"")
                 score = scores[ref] = sum([probe in line for probe in probes]), len(line)
             found += score[0]
-            length += score[1]
-        ranks.append((-found, abs(length - size), key))
+            length = score[1]
+        ranks.append((-found, abs(length - len(text)), key))
     return [key for *_, key in heapq.nsmallest(_SHORTLIST, ranks)]
 
 
-def _probes(words: set[str], lines: list[bytes]) -> list[bytes]:
-    """Return words of the request that few lines hold: as many as can be looked for in time."""
-    sample = lines[:: max(1, len(lines) // 40)]
-    size = sum(map(len, sample)) * max(1, len(lines) // 40) + 1
-    counts = {word: sum([word in line for line in sample]) for word in (w.encode("utf-8") for w in words)}
-    rare = sorted(counts, key=lambda word: (counts[word], -len(word), word))
-    return rare[: max(2, min(_MOST_PROBES, _SCANNED_BYTES // size))]
+def _last_new_text(index: Index, request: StoredRequest) -> str:
+    messages = list(zip(request.fields["messages"], request.parts, strict=False))
+    new = [message for ref, message in messages if ref not in index.parts]
+    return _text_of((new or [message for _, message in messages] or [""])[-1])
 
 
-def _value(index: Index, ref: str) -> Any:
-    part = index.part(ref)
-    if part is None:
-        raise index.error(f"the line of the message {ref} is missing")
-    return part.size if part.value is None else part.value
+def _probes(text: str, lines: list[bytes]) -> list[bytes]:
+    """Return words of ``text`` that few lines hold, from all over it (an edit may have brought some of
+    them in), and as many as can be looked for in time."""
+    step = max(1, len(lines) // 40)
+    sample = lines[::step]
+    words = [word.encode("utf-8") for word in dict.fromkeys(_words_of(text))]
+    counts = [sum([word in line for line in sample]) for word in words]
+    limit = sorted(counts)[len(counts) // 2] if counts else 0
+    rare = [word for word, count in zip(words, counts, strict=True) if count <= limit]
+    most = max(2, min(_MOST_PROBES, _SCANNED_BYTES // (sum(map(len, sample)) * step + 1)))
+    return rare[:: -(-len(rare) // most) or 1]
 
 
 def _words(request: Mapping[str, Any]) -> set[str]:
-    text = "\n".join(_text_of(message) for message in request["messages"])
-    return {match[1] or match[0] for match in _WORD.finditer(text)}
+    return {word for message in request["messages"] for word in _words_of(_text_of(message))}
+
+
+def _words_of(text: str) -> Iterator[str]:
+    return (match[1] or match[0] for match in _WORD.finditer(text))
 
 
 def _text_of(message: Any) -> str:
