@@ -17,7 +17,7 @@ from pytest_lmprog.evaluation.pool import Task as Work
 from pytest_lmprog.evaluation.pool import WorkPool
 from pytest_lmprog.evaluation.runner import run_case
 from pytest_lmprog.evaluation.scores import CaseResult
-from pytest_lmprog.lm.scope import CallScope, current_scope
+from pytest_lmprog.lm.scope import CallScope, current_scope, use_scope
 from pytest_lmprog.programs import context
 from pytest_lmprog.teleprompt.base import CompileRuntime
 from pytest_lmprog.teleprompt.desk import Desk, Job, Plan, PlanTask, Ticket
@@ -38,8 +38,9 @@ def drive(plan: Callable[[Desk], Plan[_T]], runtime: CompileRuntime) -> _T:
     is spent, BudgetExceededError is thrown into each waiting plan, innermost first, to conclude with
     what it has. Any other error of a run (replay miss, call limit, usage) is raised as it is.
     """
-    with WorkPool(runtime.concurrency, runtime.executor) as pool:
-        result: _T = _Driver(Desk(), runtime, pool).run(plan)
+    scope = runtime.scope or current_scope()
+    with use_scope(scope), WorkPool(runtime.concurrency, runtime.executor) as pool:
+        result: _T = _Driver(Desk(), runtime, pool, scope).run(plan)
     return result
 
 
@@ -50,11 +51,11 @@ class _Started:
 
 
 class _Driver:
-    def __init__(self, desk: Desk, runtime: CompileRuntime, pool: WorkPool) -> None:
+    def __init__(self, desk: Desk, runtime: CompileRuntime, pool: WorkPool, scope: CallScope) -> None:
         self._desk = desk
         self._runtime = runtime
         self._pool = pool
-        self._scope = runtime.scope or current_scope()
+        self._scope = scope
         self._running: dict[Work[CaseResult], _Started] = {}
         self._spent: BudgetExceededError | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.lm.types import LanguageModel
@@ -15,10 +15,11 @@ from pytest_lmprog.teleprompt.base import (
     CompileRuntime,
     CompileTask,
 )
-from pytest_lmprog.teleprompt.demos import labeled_program
-from pytest_lmprog.teleprompt.desk import Plan
 from pytest_lmprog.teleprompt.strategy import Rows, TeleprompterBase
-from pytest_lmprog.teleprompt.study import Study
+
+if TYPE_CHECKING:
+    from pytest_lmprog.teleprompt.desk import Plan
+    from pytest_lmprog.teleprompt.study import Study
 
 __all__ = ["LabeledFewShot"]
 
@@ -65,6 +66,8 @@ class LabeledFewShot(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Draw the demos."""
+        from pytest_lmprog.teleprompt.demos import labeled_program
+
         yield from ()
         task = study.task
         program = labeled_program(task.student, task.trainset, self.k, seed=study.seed, sample=self.sample)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_lmprog.errors import BudgetExceededError, UsageError
+from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.programs import Example
-from pytest_lmprog.teleprompt.base import CallBound, Candidate, CompileResult, CompileTask
-from pytest_lmprog.teleprompt.bootstrap import Bootstrap, BootstrapFewShot, Bootstrapped, bootstrap
-from pytest_lmprog.teleprompt.demos import labeled_program, with_demos
-from pytest_lmprog.teleprompt.desk import Plan, Ticket
-from pytest_lmprog.teleprompt.race import Entry, Proposal, Race
-from pytest_lmprog.teleprompt.seeds import seeded
+from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileTask
+from pytest_lmprog.teleprompt.bootstrap import BootstrapFewShot
+from pytest_lmprog.teleprompt.calls import student_bound, teacher_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase
-from pytest_lmprog.teleprompt.study import Study, student_bound, teacher_bound
 
-__all__ = ["BootstrapFewShotWithRandomSearch", "BootstrapRS"]
+if TYPE_CHECKING:
+    from pytest_lmprog.teleprompt.desk import Plan
+    from pytest_lmprog.teleprompt.study import Study
 
-_FIXED = 3
+__all__ = ["FIXED", "BootstrapFewShotWithRandomSearch", "BootstrapRS"]
+
+FIXED = 3
 """Candidates before the shuffled ones: zero-shot, labeled, bootstrap in the given order."""
 
 
@@ -63,9 +62,10 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
     def __post_init__(self) -> None:
         if self.num_candidate_programs < 0:
             raise UsageError(f"num_candidate_programs must be 0 or more, not {self.num_candidate_programs}")
-        self._bootstrapper()  # checks the settings that they share
+        self.bootstrapper()  # checks the settings that they share
 
-    def _bootstrapper(self) -> BootstrapFewShot:
+    def bootstrapper(self) -> BootstrapFewShot:
+        """Return the bootstrap with the settings that they share."""
         return BootstrapFewShot(
             self.metric,
             self.metric_threshold,
@@ -78,7 +78,7 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
 
     def check(self, task: CompileTask) -> None:
         """As for BootstrapFewShot; and there must be a metric to rank by."""
-        self._bootstrapper().check(task)
+        self.bootstrapper().check(task)
         if self.metric is None and not task.objective.metrics:
             raise UsageError(
                 "candidates cannot be ranked without a metric",
@@ -92,141 +92,19 @@ class BootstrapFewShotWithRandomSearch(TeleprompterBase):
     def bound(self, task: CompileTask) -> CallBound:
         """All bootstraps in full, and all candidates evaluated fully."""
         bootstraps = self.num_candidate_programs + 1
-        runs = bootstraps * self._bootstrapper().bound(task).runs
-        evaluated = (self.num_candidate_programs + _FIXED) * len(_validation(task))
+        runs = bootstraps * self.bootstrapper().bound(task).runs
+        evaluated = (self.num_candidate_programs + FIXED) * len(self.validation(task))
         return teacher_bound(task, runs) + student_bound(task, evaluated)
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Propose the candidates, and let them race."""
-        return (yield from _Search(self, study).plan())
+        from pytest_lmprog.teleprompt.search import Search
 
-    def sources(self, study: Study) -> list[_Source]:
-        """Return what the candidates are made from, in order."""
-        trainset = study.task.trainset
-        size = self.max_bootstrapped_demos
-        shuffled = [self._shuffled(study, number) for number in range(self.num_candidate_programs)]
-        return [
-            _Source(0, "zero-shot"),
-            _Source(1, "labeled"),
-            _Source(2, "bootstrap", self._spec(trainset, size, 2)),
-            *shuffled,
-        ]
+        return (yield from Search(self, study).plan())
 
-    def _shuffled(self, study: Study, number: int) -> _Source:
-        rows = list(study.task.trainset)
-        seeded(study.seed, number).shuffle(rows)
-        most = self.max_bootstrapped_demos
-        size = seeded(study.seed, number).randint(1, most) if most else 0
-        index = number + _FIXED
-        return _Source(index, f"bootstrap, shuffle {number}", self._spec(rows, size, index))
-
-    def _spec(self, rows: Sequence[Example], size: int, index: int) -> Bootstrap:
-        # Bootstraps come before evaluations: they are chains of runs, so they are the critical path.
-        return self._bootstrapper().spec(rows, size, rank=(0, index))
+    def validation(self, task: CompileTask) -> Sequence[Example]:
+        """Return the examples that rank the candidates."""
+        return task.trainset if task.valset is None else task.valset
 
 
 BootstrapRS = BootstrapFewShotWithRandomSearch
-
-
-@dataclass(frozen=True)
-class _Source:
-    index: int
-    label: str
-    spec: Bootstrap | None = None
-
-
-def _validation(task: CompileTask) -> Sequence[Example]:
-    return task.trainset if task.valset is None else task.valset
-
-
-@dataclass
-class _Search:
-    """One search: candidates that are still to be proposed, being bootstrapped, or in the race."""
-
-    settings: BootstrapFewShotWithRandomSearch
-    study: Study
-    bootstraps: dict[Ticket, _Source] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.race = Race(self.study, _validation(self.study.task))
-        self.waiting = deque(self.settings.sources(self.study))
-
-    def plan(self) -> Plan[CompileResult]:
-        try:
-            yield from self._run()
-        except BudgetExceededError:
-            return self._best_so_far()
-        return self._result(self.race.leader())
-
-    def _run(self) -> Plan[None]:
-        self._propose()
-        while self.bootstraps or self.race.running:
-            self._take(ticket=(yield))
-            self._propose()
-
-    def _take(self, ticket: Ticket) -> None:
-        source = self.bootstraps.pop(ticket, None)
-        if source is None:
-            self.race.record(ticket)
-            return
-        found: Bootstrapped = ticket.value()
-        self._enter(source, found)
-
-    def _propose(self) -> None:
-        while self.waiting and self._may_propose():
-            self._start(self.waiting.popleft())
-
-    def _may_propose(self) -> bool:
-        """Without ``stop_at_score``: always. With it: if every candidate so far is known to miss it."""
-        stop = self.settings.stop_at_score
-        if stop is None:
-            return True
-        return not self.bootstraps and self.race.all_below(stop / 100 if stop > 1 else stop)
-
-    def _start(self, source: _Source) -> None:
-        if source.spec is not None:
-            self.bootstraps[self.study.desk.spawn(bootstrap(self.study, source.spec))] = source
-            return
-        task = self.study.task
-        if source.index == 0:
-            program = with_demos(task.student, {})
-        else:
-            size = self.settings.max_labeled_demos
-            program = labeled_program(task.student, task.trainset, size, seed=self.study.seed)
-        self._enter(source, Bootstrapped(program))
-
-    def _enter(self, source: _Source, found: Bootstrapped) -> None:
-        self.race.enter(Proposal(source.index, source.label, found.program, notes=found.notes))
-
-    def _best_so_far(self) -> CompileResult:
-        """The budget is spent: the best candidate that is evaluated fully, else the student as it is."""
-        leader = self.race.leader()
-        if leader is not None:
-            return replace(self._result(leader), stopped="budget")
-        own = self.study.task.student.copy()
-        listed = self._candidates()
-        unevaluated = Candidate(
-            len(listed) and listed[-1].index + 1, "student", own, None, self.study.characters(own)
-        )
-        note = "the budget was spent before a candidate was evaluated: the program is as written"
-        return CompileResult(own, (*listed, unevaluated), len(listed), stopped="budget", notes=(note,))
-
-    def _result(self, winner: Entry | None) -> CompileResult:
-        assert winner is not None  # the first candidates need no run to be proposed
-        candidates = self._candidates()
-        examples = len(self.race.examples)
-        return CompileResult(
-            winner.proposal.program,
-            candidates,
-            next(i for i, c in enumerate(candidates) if c.index == winner.proposal.index),
-            winner.standing.least(),
-            examples,
-            notes=(*winner.proposal.notes, *_errors(winner, examples)),
-        )
-
-    def _candidates(self) -> tuple[Candidate, ...]:
-        return tuple(self.race.entries[index].candidate() for index in sorted(self.race.entries))
-
-
-def _errors(winner: Entry, examples: int) -> tuple[str, ...]:
-    return (f"{winner.errors} of {examples} validation runs ended in an error",) if winner.errors else ()

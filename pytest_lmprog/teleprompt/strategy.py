@@ -1,4 +1,8 @@
-"""TeleprompterBase: what all strategies share: DSPy's ``compile``, checks, the driver, settings as data."""
+"""TeleprompterBase: what all strategies share: DSPy's ``compile``, checks, the driver, settings as data.
+
+Test modules import strategies to name them in a mark, in every run; so what only a compile needs is
+imported by it.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,17 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_lmprog.errors import UsageError
-from pytest_lmprog.evaluation.callables import as_metric
-from pytest_lmprog.evaluation.datasets import dataset_of
 from pytest_lmprog.evaluation.scores import Metric, Objective
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
-from pytest_lmprog.teleprompt.desk import Desk, Plan
-from pytest_lmprog.teleprompt.driver import drive
-from pytest_lmprog.teleprompt.study import Study
+
+if TYPE_CHECKING:
+    from pytest_lmprog.teleprompt.desk import Desk, Plan
+    from pytest_lmprog.teleprompt.study import Study
 
 __all__ = ["TeleprompterBase"]
 
@@ -74,6 +77,8 @@ class TeleprompterBase(ABC):
     def _task(
         self, student: Module, trainset: Rows, teacher: Module | LanguageModel | None, valset: Rows | None
     ) -> CompileTask:
+        from pytest_lmprog.evaluation.datasets import dataset_of
+
         if not isinstance(student, Module):
             raise UsageError(
                 f"the student must be a Module, not {student!r:.80}", hint="pass an instance: Program()"
@@ -90,6 +95,9 @@ class TeleprompterBase(ABC):
 
     def compile_result(self, task: CompileTask, runtime: CompileRuntime) -> CompileResult:
         """Compile. See ``Teleprompter.compile_result`` for what holds."""
+        from pytest_lmprog.teleprompt.driver import drive
+        from pytest_lmprog.teleprompt.study import Study
+
         self.check(task)
         teaching, ranking = self._objectives(task)
         settings = {} if runtime.lm is None else {"lm": runtime.lm}
@@ -126,6 +134,8 @@ class TeleprompterBase(ABC):
 
     def _objectives(self, task: CompileTask) -> tuple[Objective, Objective]:
         """Return what decides on demos and what ranks candidates."""
+        from pytest_lmprog.evaluation.callables import as_metric
+
         metric = self.own_metric()
         if metric is None:
             return task.objective, task.objective

@@ -13,30 +13,11 @@ from pytest_lmprog.evaluation.scores import Objective
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Predict
 from pytest_lmprog.programs.context import current
-from pytest_lmprog.teleprompt.base import CallBound, CompileTask
+from pytest_lmprog.teleprompt.base import CompileTask
+from pytest_lmprog.teleprompt.calls import student_calls, teacher_calls
 from pytest_lmprog.teleprompt.desk import Desk, Job
 
-__all__ = ["Study", "student_bound", "teacher_bound"]
-
-
-def student_bound(task: CompileTask, runs: int) -> CallBound:
-    """Return the most that ``runs`` runs of the student cost."""
-    return CallBound(runs, runs * _student_calls(task))
-
-
-def teacher_bound(task: CompileTask, runs: int) -> CallBound:
-    """Return the most that ``runs`` runs of the teacher cost."""
-    return CallBound(runs, runs * _teacher_calls(task))
-
-
-def _student_calls(task: CompileTask) -> int:
-    return task.student.max_calls() if task.max_calls is None else task.max_calls
-
-
-def _teacher_calls(task: CompileTask) -> int:
-    if not isinstance(task.teacher, Module):
-        return _student_calls(task)
-    return max(task.teacher.max_calls(), task.max_calls or 0)
+__all__ = ["Study"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +41,7 @@ class Study:
 
     def student_job(self, program: Module, example: Example, phase: str) -> Job:
         """Return a scored run of a candidate's program."""
-        calls = _student_calls(self.task)
+        calls = student_calls(self.task)
         return Job(program, example, phase, calls, self.ranking, settings=self.settings)
 
     def teacher_job(
@@ -71,7 +52,7 @@ class Study:
             program,
             example,
             "bootstrap",
-            _teacher_calls(self.task),
+            teacher_calls(self.task),
             self.teaching,
             rollout=rollout,
             params={"temperature": 1.0} if rollout else {},

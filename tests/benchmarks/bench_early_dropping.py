@@ -27,7 +27,7 @@ def searched(world: int, race: type[Race]) -> tuple[object, int]:
         skill = 0.2 + 0.06 * len(asked.demos) + 0.3 * portion(world, asked.shown)
         return {"answer": truth(question) if portion(world, question) < skill else "no idea"}
 
-    import pytest_lmprog.teleprompt.random_search as module
+    import pytest_lmprog.teleprompt.search as module
 
     module.Race = race
     lm = WorldLM(answer, latency=LATENCY)
