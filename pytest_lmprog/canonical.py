@@ -7,6 +7,7 @@ so that ``temperature=0`` and ``temperature=0.0`` are one request.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
 import hashlib
@@ -18,11 +19,43 @@ from typing import Any
 
 from pytest_lmprog.errors import CanonicalError
 
-__all__ = ["canonical_json", "digest", "digest_bytes", "plain"]
+__all__ = ["FrozenJSON", "canonical_json", "canonical_text", "digest", "digest_bytes", "plain"]
 
 _encode = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
+
+
+def canonical_text(value: Any, path: str = "") -> str:
+    """Return the canonical JSON of ``value`` as text; ``path`` leads in errors."""
+    return value.canonical if type(value) is FrozenJSON else _encode(plain(value, path))
+
+
+class FrozenJSON(dict[str, Any]):
+    """A JSON object that is never changed, so that its canonical text is made once.
+
+    A dict to every reader (json, HTTP clients); changing it raises TypeError. Copies are plain dicts.
+    """
+
+    __slots__ = ("canonical",)
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        content = plain(data)
+        super().__init__(content)
+        self.canonical = _encode(content)
+
+    def _refused(self, *args: Any, **kwargs: Any) -> Any:
+        del args, kwargs
+        raise TypeError("this JSON object is shared and cannot be changed; copy it: dict(it)")
+
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _refused
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenJSON, (dict(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        copied: dict[str, Any] = copy.deepcopy(dict(self), memo)
+        return copied
 
 
 def plain(value: Any, path: str = "", _depth: int = 0) -> Any:
@@ -41,6 +74,8 @@ def plain(value: Any, path: str = "", _depth: int = 0) -> Any:
         return value
     if kind is float:
         return _plain_float(value, path)
+    if kind is FrozenJSON:
+        return dict(value)
     if _depth > 100:
         raise CanonicalError("nested too deeply (or it contains itself)", path=path)
     if kind is dict or isinstance(value, Mapping):

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from pytest_lmprog.errors import ParseError
 from pytest_lmprog.signatures import Field, Signature
 
-__all__ = ["CutOffError", "bare_value", "build", "find_object", "from_text", "without_thinking"]
+__all__ = ["CutOffError", "bare_value", "build", "find_values", "from_text", "read_value", "without_thinking"]
 
 _MAX_STARTS = 20
 _MAX_LITERAL = 200_000
@@ -63,26 +63,25 @@ def _loads_loosely(text: str, error: ValueError) -> Any:
     raise error
 
 
-def find_object(text: str, wanted: Mapping[str, Field]) -> dict[str, Any] | None:
-    """Return the first JSON object in ``text`` that has all the keys ``wanted``, else the first that
-    has any of them, else the first whole one that is all of the text. None where there is none.
+def find_values(text: str, wanted: Mapping[str, Field]) -> dict[str, Any] | None:
+    """Return the values of the fields ``wanted`` in the first JSON object in ``text`` that has all of
+    them, else in the first that has any; ``{}`` where all of the text is another object, None where
+    there is none.
 
-    Raises CutOffError where the only one begins and does not end."""
-    stripped = text.strip()
+    Raises CutOffError where the only object begins and does not end."""
+    text = text.strip()
     best: dict[str, Any] | None = None
     cut = False
-    for part in _object_texts(stripped):
-        if part is None:
-            cut = True
-            continue
-        found = _as_object(part)
+    for part in _object_texts(text):
+        found = None if part is None else _as_object(part)
+        cut = cut or part is None
         if found is None:
             continue
-        fits = sum(name in found for name in _matched(found, wanted))
-        if _has_all(found, wanted):
-            return found
-        if best is None and (fits or part == stripped):
-            best = found
+        values = _matched(found, wanted)
+        if len(values) == len(wanted):
+            return values
+        if not best and (values or part == text):
+            best = values
     if best is None and cut:
         raise CutOffError("the JSON object begins and does not end: the answer is cut off")
     return best
@@ -96,16 +95,14 @@ def _as_object(text: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _has_all(found: Mapping[str, Any], wanted: Mapping[str, Field]) -> bool:
-    return len(_matched(found, wanted)) == len(wanted)
-
-
 def _folded(name: Any) -> str:
     return re.sub(r"[\s_-]+", "_", str(name)[:200].strip().casefold())
 
 
-def _matched(found: Mapping[str, Any], wanted: Mapping[str, Field]) -> dict[str, Any]:
+def _matched(found: dict[str, Any], wanted: Mapping[str, Field]) -> dict[str, Any]:
     """Return the values by field name: the key as it is, else one that differs in case and spaces only."""
+    if found.keys() == wanted.keys():
+        return found
     values = {name: found[name] for name in wanted if name in found}
     if len(values) == len(wanted):
         return values
@@ -178,6 +175,16 @@ def from_text(field: Field, text: str) -> Any:
         except ValueError as error:
             first = first if first is not None and not _is_data(text) else error
     raise first or ValueError("it does not fit")
+
+
+def read_value(field: Field, value: Any) -> Any:
+    """Return a value out of JSON as the field's type; a text may hold the data. Raises ValueError."""
+    try:
+        return field.validate(value)
+    except ValueError:
+        if not isinstance(value, str):
+            raise
+        return from_text(field, value)
 
 
 def _is_data(text: str) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 
 from pytest_lmprog.adapters.answers import (
     CutOffError,
-    _matched,
     bare_value,
     build,
-    find_object,
+    find_values,
     from_text,
+    read_value,
     without_thinking,
 )
 from pytest_lmprog.adapters.base import Prompt
@@ -68,11 +68,11 @@ class ChatAdapter:
             return build(signature, found, from_text, answer)
         outputs = signature.output_fields
         try:
-            data = find_object(text, outputs)
+            values = find_values(text, outputs)
         except CutOffError as error:
             raise ParseError(str(error), answer=answer) from None
-        if data is not None and (values := _matched(data, outputs)):
-            return build(signature, values, Field.validate, answer)
+        if values:
+            return build(signature, values, read_value, answer)
         bare = bare_value(signature, text)
         if bare is not None:
             return bare

@@ -9,16 +9,17 @@ from typing import Any
 
 from pytest_lmprog.adapters.answers import (
     CutOffError,
-    _matched,
     bare_value,
     build,
-    find_object,
+    find_values,
     from_text,
+    read_value,
     without_thinking,
 )
 from pytest_lmprog.adapters.base import Prompt
 from pytest_lmprog.adapters.chat import sections
 from pytest_lmprog.adapters.text import Layout, RenderedPrompt, demo_values, field_lines, json_text
+from pytest_lmprog.canonical import FrozenJSON
 from pytest_lmprog.errors import ParseError
 from pytest_lmprog.lm.types import Message
 from pytest_lmprog.signatures import Field, Signature
@@ -64,11 +65,11 @@ class JSONAdapter:
         outputs = signature.output_fields
         cut: CutOffError | None = None
         try:
-            data = find_object(text, outputs)
+            values = find_values(text, outputs)
         except CutOffError as error:
-            data, cut = None, error
-        if data is not None and (values := _matched(data, outputs)):
-            return build(signature, values, _value, answer)
+            values, cut = None, error
+        if values:
+            return build(signature, values, read_value, answer)
         if found := sections(signature, text):
             return build(signature, found, from_text, answer)
         bare = bare_value(signature, text)
@@ -76,18 +77,9 @@ class JSONAdapter:
             return bare
         if cut is not None:
             raise ParseError(str(cut), answer=answer)
-        if data is not None:
-            return build(signature, {}, _value, answer)
+        if values is not None:
+            return build(signature, values, read_value, answer)
         raise ParseError("there is no JSON object in the answer", answer=answer)
-
-
-def _value(field: Field, value: Any) -> Any:
-    try:
-        return field.validate(value)
-    except ValueError:
-        if not isinstance(value, str):
-            raise
-        return from_text(field, value)
 
 
 def _lead(field: Field) -> str:
@@ -125,7 +117,5 @@ def _response_format(signature: type[Signature]) -> Mapping[str, Any]:
     if definitions:
         whole["$defs"] = definitions
     name = re.sub(r"[^A-Za-z0-9_-]", "_", signature.name)[:64]
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": name, "strict": is_strict(whole), "schema": whole},
-    }
+    schema = {"name": name, "strict": is_strict(whole), "schema": whole}
+    return FrozenJSON({"type": "json_schema", "json_schema": schema})

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import UsageError
-from pytest_lmprog.lm.types import Message
+from pytest_lmprog.lm.types import Message, Messages, SharedMessages
 from pytest_lmprog.signatures import Field
 
 __all__ = ["Layout", "RenderedPrompt", "demo_values", "field_lines", "json_text", "value_text"]
@@ -70,16 +70,19 @@ class Layout:
         return "".join(texts).lstrip("\n") + self.tail
 
 
-@dataclass(frozen=True, slots=True)
 class RenderedPrompt:
     """A prompt that lacks only the inputs: what comes first is rendered, the last message is a layout."""
 
-    prefix: tuple[Message, ...]
-    layout: Layout
+    __slots__ = ("_shared", "layout", "prefix")
+
+    def __init__(self, prefix: tuple[Message, ...], layout: Layout) -> None:
+        self.prefix = prefix
+        self.layout = layout
+        self._shared = SharedMessages(prefix)
 
     def render(self, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
         """See Prompt."""
-        return (*self.prefix, {"role": "user", "content": self.layout.fill(inputs)})
+        return Messages.after(self._shared, {"role": "user", "content": self.layout.fill(inputs)})
 
     def template(self) -> tuple[Message, ...]:
         """See Prompt. Only the last message has placeholders; braces elsewhere are text."""

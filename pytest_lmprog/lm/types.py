@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from pytest_lmprog.canonical import digest, plain
+from pytest_lmprog.canonical import canonical_text, digest, plain
 
-__all__ = ["Capabilities", "LMRequest", "LMResponse", "LanguageModel", "Message", "Source", "Usage"]
+__all__ = [
+    "Capabilities",
+    "LMRequest",
+    "LMResponse",
+    "LanguageModel",
+    "Message",
+    "Messages",
+    "SharedMessages",
+    "Source",
+    "Usage",
+]
 
 Message = Mapping[str, Any]
 """One chat message as it goes over the wire: ``{"role": ..., "content": ...}``."""
+
+
+class SharedMessages:
+    """Messages that many requests begin with. The hash of their canonical text is made once."""
+
+    __slots__ = ("hasher", "messages")
+
+    def __init__(self, messages: tuple[Message, ...]) -> None:
+        self.messages = messages
+        opening = "".join(canonical_text(message, "messages") + "," for message in messages)
+        self.hasher = hashlib.sha256(('{"messages":[' + opening).encode("utf-8"))
+
+
+class Messages(tuple[Message, ...]):
+    """A tuple of messages that knows which of them it shares with other requests."""
+
+    shared: SharedMessages
+
+    @classmethod
+    def after(cls, shared: SharedMessages, *own: Message) -> Messages:
+        """Return the messages of ``shared``, then ``own`` (at least one)."""
+        messages = cls((*shared.messages, *own))
+        messages.shared = shared
+        return messages
+
 
 Source = Literal["live", "memory", "cache", "recording"]
 """Where an answer came from."""
@@ -43,23 +79,34 @@ class LMRequest:
     @cached_property
     def payload(self) -> dict[str, Any]:
         """The request as plain data. Raises CanonicalError where it has no canonical form."""
-        payload: dict[str, Any] = {
-            "model": self.model,
-            "messages": plain(self.messages, "messages"),
-            "params": plain(self.params, "params"),
-        }
+        settings = {name: plain(value, name) for name, value in self._settings().items()}
+        return {"messages": plain(self.messages, "messages"), **settings}
+
+    def _settings(self) -> dict[str, Any]:
+        """Return all but the messages; names that sort behind ``messages``."""
+        settings: dict[str, Any] = {"model": self.model, "params": self.params}
         if self.response_format is not None:
-            payload["response_format"] = plain(self.response_format, "response_format")
+            settings["response_format"] = self.response_format
         if self.tools:
-            payload["tools"] = plain(self.tools, "tools")
+            settings["tools"] = self.tools
         if self.rollout:
-            payload["rollout"] = self.rollout
-        return payload
+            settings["rollout"] = self.rollout
+        return settings
 
     @cached_property
     def key(self) -> str:
-        """The recording key: 64 hexadecimal digits. Holds no endpoint, so replay works anywhere."""
-        return digest(self.payload)
+        """The recording key: 64 hexadecimal digits. Holds no endpoint, so replay works anywhere.
+
+        It is ``digest(payload)``. Where the messages know what they share with other requests, that part
+        is not hashed again: ``messages`` is the first key of the payload's canonical form."""
+        if type(self.messages) is not Messages:
+            return digest(self.payload)
+        shared = self.messages.shared
+        hasher = shared.hasher.copy()
+        own = ",".join(canonical_text(m, "messages") for m in self.messages[len(shared.messages) :])
+        rest = ",".join(f'"{k}":{canonical_text(v, k)}' for k, v in sorted(self._settings().items()))
+        hasher.update(f"{own}],{rest}}}".encode())
+        return hasher.hexdigest()
 
     def cache_key(self, endpoint: str) -> str:
         """The cache key: the recording key bound to the address that answered."""
