@@ -94,7 +94,7 @@ class Evaluate:
 
     def __call__(
         self,
-        program: Module,
+        program: Module | Callable[..., Any],
         metric: Callable[..., Any] | Metric | None = None,
         devset: Sequence[Any] | None = None,
         num_threads: int | None = None,
@@ -102,15 +102,17 @@ class Evaluate:
         display_table: bool | int | None = None,
         **ignored: Any,
     ) -> Any:
-        """Return the EvaluationResult of ``program``; arguments override those of the constructor.
+        """Return the EvaluationResult of ``program``, a Module or a function of the inputs; arguments
+        override those of the constructor.
 
         With DSPy 2's ``return_outputs`` it is (result, results), with ``return_all_scores`` (result,
         scores), with both (result, results, scores)."""
         _check_ignored(ignored)
+        module = program if isinstance(program, Module) else _Function(program)
         result = EvaluationResult(
             evaluate(
-                program,
-                _ready(self.devset if devset is None else devset, program),
+                module,
+                _ready(self.devset if devset is None else devset, module),
                 _objective(self.metric if metric is None else metric),
                 concurrency=num_threads or self.num_threads or 8,
                 max_errors=self.max_errors,
@@ -134,6 +136,13 @@ def _check_ignored(given: dict[str, Any]) -> None:
         raise UsageError(f"Evaluate has no setting {unknown[0]!r}")
     if given.get("failure_score", 0):
         raise UsageError("failure_score is always 0: an error is a failure, and is counted apart")
+
+
+class _Function(Module):
+    """A plain function as a program."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.forward = function  # type: ignore[method-assign]
 
 
 def _objective(metric: Callable[..., Any] | Metric | None) -> Objective:

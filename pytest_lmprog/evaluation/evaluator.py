@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_lmprog.errors import AnswerError, UsageError
 from pytest_lmprog.evaluation.pool import WorkPool
@@ -16,6 +15,9 @@ from pytest_lmprog.evaluation.statistics import Interval, score_interval
 from pytest_lmprog.lm.scope import CallScope
 from pytest_lmprog.programs.example import Example
 from pytest_lmprog.programs.module import Module
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["Evaluation", "EvaluationProgress", "MetricSummary", "evaluate", "summarise"]
 

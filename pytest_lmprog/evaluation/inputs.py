@@ -51,7 +51,12 @@ class InputNames:
         case = f"example {example.id!r}" if example.has_given_id else "the row"
         why = f", which {self.needed_by} needs" if self.needed_by else ", which is one of the inputs"
         have = ", ".join(example) or "none"
-        return place.error(f"{case} has no field {name!r}{why}; its fields are: {have}", line)
+        hint = (
+            f"{name!r} describes the row and is never an input: rename it"
+            if name in RESERVED_FIELDS
+            else None
+        )
+        return place.error(f"{case} has no field {name!r}{why}; its fields are: {have}", line, hint)
 
 
 @dataclass(frozen=True, slots=True)

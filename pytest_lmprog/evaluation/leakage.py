@@ -33,6 +33,8 @@ def shared_example(left: Examples, right: Examples) -> tuple[int, int] | None:
 
 
 def _shared(left: Examples, right: Examples) -> list[tuple[int, int]]:
+    if not left or not right:
+        return []
     ids = {example.id: i for i, example in reversed(list(enumerate(right)))}
     inputs = {example.inputs_key(): i for i, example in reversed(list(enumerate(right)))}
     found = []

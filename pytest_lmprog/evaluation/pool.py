@@ -8,12 +8,14 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 from pytest_lmprog.errors import UsageError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from types import TracebackType
 
 __all__ = ["Task", "TaskState", "WorkPool"]
 

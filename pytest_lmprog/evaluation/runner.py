@@ -79,7 +79,13 @@ def _metrics(metrics: Objective | Sequence[Metric]) -> Sequence[Metric]:
 
 
 def _scored(metric: Metric, example: Example, prediction: Prediction, trace: Trace) -> Score:
-    return metric.score(example, prediction.copy(), trace)
+    return metric.score(_own_example(example), prediction.copy(), trace)
+
+
+def _own_example(example: Example) -> Example:
+    """Return ``example``, its values copied where a metric could change them."""
+    copies = {name: copy for name, value in example.items() if (copy := own_copy(value)) is not value}
+    return example.copy(**copies) if copies else example
 
 
 def error_info(error: AnswerError | None) -> ErrorInfo:

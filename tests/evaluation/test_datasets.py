@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_lmprog.canonical import digest
 from pytest_lmprog.errors import DataError, UsageError
 from pytest_lmprog.evaluation.datasets import Dataset, dataset_of, load_dataset
-from pytest_lmprog.programs.example import Example
+from pytest_lmprog.programs.example import Example, Prediction
 from tests.evaluation.programs import Open, Triage, WithDefault
 
 ROWS: list[dict[str, Any]] = [
@@ -247,6 +247,16 @@ def test_named_inputs_must_hold_what_the_program_needs_and_no_more() -> None:
         data.with_inputs(["ticket", "team"]).for_program(Triage())
     with pytest.raises(DataError, match=r"has no field 'ticket', which Triage\.forward needs"):
         dataset_of([{"x": 1, "ticket_text": "a"}]).for_program(Triage())
+
+
+def test_a_reserved_name_is_never_an_input() -> None:
+    class ById(Triage):
+        def forward(self, id: str) -> Prediction:  # type: ignore[override]
+            return Prediction(team=id)
+
+    with pytest.raises(DataError, match="has no field 'id', which ById") as caught:
+        dataset_of([{"id": "x", "ticket": "a"}]).for_program(ById())
+    assert "rename it" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("names", [[], [1], ["id"], ["split", "ticket"]])

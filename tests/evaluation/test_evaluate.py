@@ -69,6 +69,14 @@ def test_a_failed_run_counts_zero_and_has_an_empty_prediction() -> None:
     assert result.evaluation.errors == 3
 
 
+def test_a_plain_function_is_a_program_too() -> None:
+    def triage(ticket: str) -> dict[str, str]:
+        return {"team": ticket.split()[0]}
+
+    rows = [{"ticket": "bug 1", "team": "bug"}, {"ticket": "x", "team": "bug"}]
+    assert Evaluate(devset=rows, metric=right)(triage).score == 50.0
+
+
 def test_older_return_values() -> None:
     result, outputs = Evaluate(devset=DEVSET, metric=right, return_outputs=True)(Triage())
     assert (result.score, len(outputs)) == (66.67, 3)

@@ -108,6 +108,20 @@ def test_each_metric_has_a_prediction_of_its_own() -> None:
     assert result.prediction == Prediction(tags=["a"])
 
 
+def test_the_example_is_not_mutated_by_a_metric() -> None:
+    example = Example(ticket="a", teams=["x"]).with_inputs("ticket")
+    seen = []
+
+    def greedy(example: Example, prediction: Prediction) -> bool:
+        seen.append((example.id, list(example.teams)))
+        example.teams.append("y")
+        return True
+
+    run_case(Triage(), example, [as_metric(greedy, "one"), as_metric(greedy, "two")])
+    assert seen == [(example.id, ["x"])] * 2
+    assert example.teams == ["x"]
+
+
 def test_the_example_is_not_mutated_by_the_program() -> None:
     example = Example(ticket=["a"]).with_inputs("ticket")
     run_case(Calls(lambda ticket: ticket.append("b") or Prediction(n=len(ticket))), example, [])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pytest_lmprog.errors import DataError
+from pytest_lmprog.programs.example import RESERVED_FIELDS
 
 __all__ = ["SHAPE", "TOP_KEYS", "Table", "check_inputs", "not_a_list", "unknown_key"]
 
@@ -29,6 +30,9 @@ def check_inputs(value: Any, path: str, line: int | None) -> tuple[str, ...]:
         raise DataError("'inputs' must be a list of field names, one or more", path=path, line=line)
     if len(set(names)) < len(names):
         raise DataError("'inputs' names a field twice", path=path, line=line)
+    if reserved := [name for name in names if name in RESERVED_FIELDS]:
+        what = f"'inputs' names {reserved[0]!r}, which describes a row and is never an input"
+        raise DataError(what, path=path, line=line)
     return tuple(names)
 
 

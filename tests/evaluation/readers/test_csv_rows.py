@@ -55,6 +55,12 @@ def test_what_is_refused_says_where(text: str, line: int, said: str) -> None:
     assert error.line == line
 
 
+def test_a_cell_beyond_the_limit_says_what_to_do() -> None:
+    error = fails("a\n" + "x" * 140_000 + "\n")
+    assert "larger than field limit" in error.message
+    assert ".jsonl" in str(error.hint)
+
+
 def test_one_column_is_fine() -> None:
     assert read_csv("a\n1\n", "a").rows == [(2, {"a": "1"})]
 

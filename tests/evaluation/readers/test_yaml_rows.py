@@ -168,6 +168,7 @@ def test_aliases_and_merge_keys() -> None:
         ("inputs: [1]\nexamples: [{a: 1}]\n", 1, "'inputs' must be a list of field names"),
         ("inputs: [a, a]\nexamples: [{a: 1}]\n", 1, "'inputs' names a field twice"),
         ("- a: 1\n- a: \x01\n", 2, "malformed YAML"),
+        ("inputs: [a, id]\nexamples: [{a: 1}]\n", 1, "'inputs' names 'id', which describes a row"),
     ],
 )
 def test_what_is_refused_says_where(text: str, line: int | None, said: str) -> None:
