@@ -29,6 +29,7 @@ _TOKENS_A_MESSAGE = 16
 _UNITS = {"call": "calls", "calls": "calls", "token": "tokens", "tokens": "tokens", "usd": "usd"}
 _PART = re.compile(r"(\d[\d_]*(?:\.\d+)?|\.\d+)\s*([A-Za-z]+)")
 _HINT = 'write it like "200calls", "50000tokens" or "1.5usd"; several are separated by commas'
+_UNBOUNDED = "give the LM max_tokens: without it, a long answer must be reckoned with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Budget:
         return self._exhausted
 
     def __str__(self) -> str:
-        return ", ".join(f"{limit:g} {unit}" for unit, limit in self.limits.items()) or "no limit"
+        return ", ".join(f"{limit:.9g} {unit}" for unit, limit in self.limits.items()) or "no limit"
 
     def reserve(self, request: LMRequest) -> Reservation:
         """Set aside the upper bound of ``request``; waits while calls in flight may still give some back.
@@ -162,17 +163,17 @@ class Budget:
         return Amount(1, prompt + completion, prompt * price.prompt + completion * price.completion)
 
     def _completion_bound(self, params: Mapping[str, Any]) -> int:
-        stated = [params[name] for name in ("max_tokens", "max_completion_tokens") if params.get(name)]
-        if stated:
-            return int(max(stated))
-        return max(FIRST_COMPLETION_BOUND, 2 * self._longest_answer)
+        assumed = max(FIRST_COMPLETION_BOUND, 2 * self._longest_answer)
+        answers = params.get("n")
+        return (_stated_maximum(params) or assumed) * (answers if isinstance(answers, int) else 1)
 
     def _refusal(self, request: LMRequest, bound: Amount, over: str | None) -> BudgetExceededError:
         unit = over or min(self.limits)
         spent, limit = getattr(self._spent, unit), self.limits[unit]
         return BudgetExceededError(
             f"the budget of {self} does not cover another call to {request.model}"
-            f" ({spent:g} of {limit:g} {unit} spent; the call may take {getattr(bound, unit):g})"
+            f" ({spent:.9g} of {limit:.9g} {unit} spent; the call may take {getattr(bound, unit):.9g})",
+            hint=_UNBOUNDED if unit != "calls" and not _stated_maximum(request.params) else None,
         )
 
     def _settle(self, bound: Amount, taken: Amount, completion_tokens: int) -> None:
@@ -217,6 +218,11 @@ class Reservation:
         if self._open:
             self._open = False
             self._budget._settle(self.bound, taken, completion_tokens)
+
+
+def _stated_maximum(params: Mapping[str, Any]) -> int | None:
+    stated = [params.get(name) for name in ("max_tokens", "max_completion_tokens")]
+    return max((value for value in stated if isinstance(value, int)), default=None)
 
 
 def _prompt_bound(request: LMRequest) -> int:

@@ -130,11 +130,24 @@ class TestTokens:
         without = Budget(tokens=10**6).reserve(request()).bound.tokens
         assert without - with_limit == FIRST_COMPLETION_BOUND - 50
 
+    def test_several_answers_count_several_times(self) -> None:
+        one, three = (Budget(tokens=10**6).reserve(request(max_tokens=50, n=n)).bound.tokens for n in (1, 3))
+        assert three - one == 100
+
     def test_without_one_the_assumption_follows_the_longest_answer(self) -> None:
         budget = Budget(tokens=10**6)
         first = budget.reserve(request())
         first.settle(answer(5, 10_000))
         assert budget.reserve(request()).bound.tokens - first.bound.tokens == 20_000 - FIRST_COMPLETION_BOUND
+
+    def test_a_refusal_without_one_tells_the_way_out(self) -> None:
+        with pytest.raises(BudgetExceededError, match="may take 4"):
+            Budget(tokens=100).reserve(request())
+        with pytest.raises(BudgetExceededError, match="give the LM max_tokens"):
+            Budget(tokens=100).reserve(request())
+        with pytest.raises(BudgetExceededError) as raised:
+            Budget(tokens=10).reserve(request(max_tokens=5))
+        assert raised.value.hint is None
 
     def test_schema_and_tools_count(self) -> None:
         plain = request(max_tokens=1)
