@@ -17,6 +17,8 @@ def normalise_feedback(text: str) -> str:
     """Return ``text`` without colour, addresses and trailing space, at most ``MAX_FEEDBACK`` characters.
 
     It enters prompts and cache keys, so nothing in it may differ between two runs."""
+    if not text:
+        return ""
     text = _ADDRESS.sub("0x...", _COLOUR.sub("", text))
     text = "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").split("\n")).strip()
     return text if len(text) <= MAX_FEEDBACK else text[: MAX_FEEDBACK - len(_CUT)].rstrip() + _CUT

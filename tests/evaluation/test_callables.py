@@ -179,3 +179,18 @@ def test_a_metric_is_left_as_it_is() -> None:
     assert (metric.weight, metric.optimize, metric.pass_at) == (1.0, True, None)
     with pytest.raises(UsageError, match="a metric is a callable"):
         as_metric("accuracy")  # type: ignore[arg-type]
+
+
+def test_a_callable_without_a_signature_and_a_float_that_fails() -> None:
+    class Huge:
+        def __float__(self) -> float:
+            raise OverflowError
+
+    class Bare:
+        __signature__ = "none"
+
+        def __call__(self, *arguments: Any) -> bool:
+            return len(arguments) == 3
+
+    assert scored(Bare()).value == 1.0
+    assert "returned Huge" in fails(lambda e, p: Huge()).message

@@ -17,6 +17,7 @@ def rows(*tickets: str, **meta: str) -> list[Example]:
 
 
 def test_apart_is_fine() -> None:
+    assert check_leakage([], rows("c")) is False
     assert check_leakage(rows("a", "b"), rows("c")) is False
     assert check_leakage(rows("a"), rows("b"), rows("c")) is False
 
