@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pytest_lmprog.evaluation.scores import Objective
 from pytest_lmprog.lm.scope import CallScope
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = [
     "CallBound",

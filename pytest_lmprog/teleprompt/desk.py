@@ -114,9 +114,13 @@ class Meter:
 
 
 class Desk:
-    """Where plans hand in work. One a compile; for the coordinating thread only."""
+    """Where plans hand in work. One a compile; for the coordinating thread only.
 
-    def __init__(self) -> None:
+    ``slots`` is how many runs are in flight at most: handing in more at a time speeds nothing up.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
         self._waiting: list[tuple[Rank, int, Ticket, Callable[[], Job]]] = []
         self._numbers = 0
         self.tasks: list[PlanTask] = []

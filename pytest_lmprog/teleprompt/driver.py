@@ -40,7 +40,7 @@ def drive(plan: Callable[[Desk], Plan[_T]], runtime: CompileRuntime) -> _T:
     """
     scope = runtime.scope or current_scope()
     with use_scope(scope), WorkPool(runtime.concurrency, runtime.executor) as pool:
-        result: _T = _Driver(Desk(), runtime, pool, scope).run(plan)
+        result: _T = _Driver(Desk(runtime.concurrency), runtime, pool, scope).run(plan)
     return result
 
 

@@ -15,6 +15,8 @@ from pytest_lmprog.teleprompt.study import Study
 
 __all__ = ["Entry", "Proposal", "Race"]
 
+_FIRST_SORTS = 4
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -35,16 +37,41 @@ class _Slot:
 
 
 class Entry:
-    """A candidate in the race: what is known of its score, and its open runs."""
+    """A candidate in the race: what is known of its score, and its open runs.
+
+    ``unstarted`` are the positions of examples that no run has taken, the next one last.
+    """
 
     def __init__(self, proposal: Proposal, study: Study, weights: Sequence[float]) -> None:
         self.proposal = proposal
         self.standing = Standing(weights)
-        self.unstarted = set(range(len(weights)))
+        self.unstarted = list(range(len(weights)))
         self.slots: dict[Ticket, _Slot] = {}
         self.errors = 0
         self.dropped = False
         self._study = study
+        self._taken = 0
+        self._sort_at = 0
+
+    def take(self, misses: Sequence[float]) -> int:
+        """Take the example that others failed most, at equal failures the first one.
+
+        What others failed becomes known meanwhile, so the order is refreshed, each time after twice as
+        many as before: n examples cost n log² n."""
+        if self._taken >= self._sort_at:
+            self.unstarted.sort(key=lambda position: (misses[position], -position))
+            self._sort_at = max(_FIRST_SORTS, 2 * self._taken)
+        self._taken += 1
+        return self.unstarted.pop()
+
+    def lacks_slots(self) -> bool:
+        """Whether an example is left that no open run is going to take."""
+        return len(self.unstarted) > sum(slot.position is None for slot in self.slots.values())
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still in the race, with examples to come."""
+        return not self.dropped and not self.standing.complete
 
     @cached_property
     def characters(self) -> int:
@@ -108,21 +135,23 @@ class Race:
         return bool(self._owner)
 
     def enter(self, proposal: Proposal) -> Entry:
-        """Hand in the runs of a candidate."""
+        """Hand in the runs of a candidate: as many at a time as can be in flight."""
         entry = Entry(proposal, self.study, self._weights)
         self.entries[proposal.index] = entry
-        for _ in self.examples:
-            slot = _Slot()
-            ticket = self.study.desk.submit((self.rank, proposal.index), partial(self._assigned, entry, slot))
-            entry.slots[ticket] = slot
-            self._owner[ticket] = entry
+        for _ in self.examples[: self.study.desk.slots]:
+            self._submit(entry)
         return entry
 
+    def _submit(self, entry: Entry) -> None:
+        slot = _Slot()
+        rank = (self.rank, entry.proposal.index)
+        ticket = self.study.desk.submit(rank, partial(self._assigned, entry, slot))
+        entry.slots[ticket] = slot
+        self._owner[ticket] = entry
+
     def _assigned(self, entry: Entry, slot: _Slot) -> Job:
-        position = max(entry.unstarted, key=lambda p: (self._misses[p], -p))
-        entry.unstarted.remove(position)
-        slot.position = position
-        example = self.examples[position]
+        slot.position = entry.take(self._misses)
+        example = self.examples[slot.position]
         return self.study.student_job(without_example(entry.proposal.program, example), example, self.phase)
 
     def record(self, ticket: Ticket) -> None:
@@ -137,12 +166,14 @@ class Race:
         self._misses[slot.position] += 1.0 - score
         if self.drop:
             self._cut()
+        if entry.open and entry.lacks_slots():
+            self._submit(entry)
         self._announce(entry)
 
     def _cut(self) -> None:
         bar = max(entry.least() for entry in self.entries.values())
         for entry in self.entries.values():
-            if entry.slots and entry.most() < bar:
+            if entry.open and entry.most() < bar:
                 self._drop(entry)
 
     def _drop(self, entry: Entry) -> None:

@@ -55,11 +55,6 @@ class Standing:
         self._open_weight -= _exact(weight)
 
     @property
-    def open(self) -> frozenset[int]:
-        """Positions of the examples that have no score yet."""
-        return frozenset(self._open)
-
-    @property
     def complete(self) -> bool:
         """Whether every example has a score."""
         return not self._open

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric, Objective
@@ -77,21 +77,13 @@ class TeleprompterBase(ABC):
     def _task(
         self, student: Module, trainset: Rows, teacher: Module | LanguageModel | None, valset: Rows | None
     ) -> CompileTask:
-        from pytest_lmprog.evaluation.datasets import dataset_of
-
         if not isinstance(student, Module):
             raise UsageError(
                 f"the student must be a Module, not {student!r:.80}", hint="pass an instance: Program()"
             )
-        return CompileTask(
-            student,
-            dataset_of(trainset, name="trainset").for_program(student, distinct=False).examples,
-            Objective(()),
-            None
-            if valset is None
-            else dataset_of(valset, name="valset").for_program(student, distinct=False).examples,
-            teacher,
-        )
+        train = _examples(trainset, "trainset", student)
+        val = None if valset is None else _examples(valset, "valset", student)
+        return CompileTask(student, train, Objective(()), val, teacher)
 
     def compile_result(self, task: CompileTask, runtime: CompileRuntime) -> CompileResult:
         """Compile. See ``Teleprompter.compile_result`` for what holds."""
@@ -151,16 +143,27 @@ class TeleprompterBase(ABC):
     def describe(self) -> str:
         """Return the settings that matter, as one would write them: ``BootstrapFewShot(max_rounds=2)``."""
         shown = [f for f in fields(self) if f.name in self.headline or getattr(self, f.name) != _default(f)]
-        parts = ", ".join(f"{f.name}={_plain(getattr(self, f.name))!r}" for f in shown)
+        parts = ", ".join(f"{f.name}={_shown(getattr(self, f.name))}" for f in shown)
         return f"{type(self).__name__}({parts})"
 
-    def with_settings(self, **changes: Any) -> TeleprompterBase:
+    def with_settings(self, **changes: Any) -> Self:
         """Return the same strategy with other settings."""
         return replace(self, **changes)
 
 
+def _examples(rows: Rows, name: str, student: Module) -> Sequence[Example]:
+    from pytest_lmprog.evaluation.datasets import dataset_of
+
+    return dataset_of(rows, name=name).for_program(student, distinct=False).examples
+
+
 def _default(field: Field[Any]) -> Any:
     return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def _shown(value: Any) -> str:
+    plain = _plain(value)
+    return plain if isinstance(plain, str) and not isinstance(value, str) else repr(plain)
 
 
 def _plain(value: Any) -> Any:

@@ -369,7 +369,7 @@ def test_settings_are_plain_and_name_the_metric():
 def test_description():
     assert BootstrapFewShot().describe() == "BootstrapFewShot(max_bootstrapped_demos=4)"
     told = BootstrapFewShot(exact, max_bootstrapped_demos=2, max_rounds=3).describe()
-    assert told == "BootstrapFewShot(metric='exact', max_bootstrapped_demos=2, max_rounds=3)"
+    assert told == "BootstrapFewShot(metric=exact, max_bootstrapped_demos=2, max_rounds=3)"
 
 
 def test_metrics_that_do_not_count_cannot_decide():

@@ -44,7 +44,7 @@ class Program:
 class TableStudy:
     """A study whose runs are looked up: scores[candidate][example], None for an error."""
 
-    desk: Desk = field(default_factory=Desk)
+    desk: Desk = field(default_factory=lambda: Desk(4))
     ranking: Objective = field(default_factory=lambda: Objective((TableMetric(),)))
 
     def student_job(self, program: Program, example: Example, phase: str) -> Any:
@@ -58,7 +58,7 @@ def run_race(scores, weights, characters, seed, *, drop=True, slots=4):
     """Run all candidates; which run in flight ends next is random. Returns the race and the runs made."""
     rng = Random(seed)
     examples = [Example(question=f"q{i}", weight=w) for i, w in enumerate(weights)]
-    study = TableStudy()
+    study = TableStudy(Desk(slots))
     race = Race(study, examples, drop=drop)  # type: ignore[arg-type]
     for index, size in enumerate(characters):
         race.enter(Proposal(index, f"c{index}", Program(index, size)))  # type: ignore[arg-type]
@@ -149,8 +149,6 @@ def test_an_error_scores_zero_and_is_counted():
 
 
 def test_the_total_for_progress_shrinks_by_what_was_saved():
-    study = TableStudy()
-    study.desk.expect(20)
     race, runs = run_race([[1.0] * 10, [0.0] * 10], [1.0] * 10, [5, 5], 0, slots=1)
     assert race.study.desk.meter.total == -10
     assert runs == 10
@@ -158,7 +156,7 @@ def test_the_total_for_progress_shrinks_by_what_was_saved():
 
 def test_no_example_is_scored_with_its_own_demo():
     program = labeled_of(QA(), 4)
-    study = TableStudy()
+    study = TableStudy(Desk(6))
     examples = [Example(question=f"q{i}", answer=f"a{i}").with_inputs("question") for i in range(6)]
     race = Race(study, examples)  # type: ignore[arg-type]
     study.characters = lambda program: 1  # type: ignore[method-assign]
@@ -173,3 +171,18 @@ def test_no_example_is_scored_with_its_own_demo():
 def test_all_below_tells_what_can_still_be_reached(stop):
     race, _ = run_race([[1.0, 0.0, 0.0, 1.0]], [1.0] * 4, [1], 0)
     assert race.all_below(stop) is (stop > 0.5)
+
+
+def test_a_large_race_is_linear_and_keeps_few_runs_open():
+    n = 3000
+    study = TableStudy(Desk(4))
+    race = Race(study, [Example(question=f"q{i}") for i in range(n)])  # type: ignore[arg-type]
+    entry = race.enter(Proposal(0, "c", Program(0, 1)))  # type: ignore[arg-type]
+    seen = set()
+    while race.running:
+        assert len(entry.slots) <= 4
+        ticket, job = study.desk.take()  # type: ignore[misc]
+        seen.add(job.example.question)
+        ticket.close(result(job.example, 1.0))
+        race.record(ticket)
+    assert len(seen) == n
