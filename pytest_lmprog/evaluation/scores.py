@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.programs.example import Example, Prediction
@@ -131,10 +131,6 @@ class Objective:
         if result.error is not None:
             return f"{result.error.kind}: {result.error.message}"
         return "\n".join(s.feedback for m in self.metrics if (s := result.scores[m.name]).feedback)
-
-
-Direction = Literal["train", "val"]
-"""Which data a run is on, for progress."""
 
 
 def mean(scores: Sequence[float], weights: Sequence[float]) -> float:
