@@ -23,8 +23,10 @@ __all__ = [
     "accept",
     "accepted_path",
     "find_pending",
+    "find_snapshots",
     "is_pending",
     "pending_path",
+    "project_files",
     "read",
     "read_if_any",
     "reject",
@@ -62,7 +64,7 @@ def accepted_path(pending: Path) -> Path:
 
 def is_pending(path: Path) -> bool:
     """Return whether ``path`` is that of a pending snapshot."""
-    return path.name.endswith(PENDING_SUFFIX)
+    return path.name.endswith(PENDING_SUFFIX) and not path.name.startswith(".")
 
 
 def read(path: Path) -> Snapshot:
@@ -169,13 +171,20 @@ def find_pending(root: Path) -> list[Path]:
     Hidden folders, virtual environments and node_modules are passed over."""
     if root.is_file():
         return [root] if is_pending(root) else []
-    return sorted(_walk(root))
+    return sorted(path for path in project_files(root) if is_pending(path))
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def find_snapshots(root: Path) -> list[Path]:
+    """Return the accepted snapshots in the ``__lm_snapshots__`` folders under ``root``, sorted."""
+    found = (path for path in project_files(root) if path.suffix == ".yaml" and not is_pending(path))
+    return sorted(path for path in found if SNAPSHOT_FOLDER in path.parts)
+
+
+def project_files(root: Path) -> Iterator[Path]:
+    """Yield the files under ``root``, without hidden folders, virtual environments and node_modules."""
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not _skipped(Path(folder, name))]
-        yield from (Path(folder, name) for name in files if name.endswith(PENDING_SUFFIX))
+        yield from (Path(folder, name) for name in files)
 
 
 def _skipped(folder: Path) -> bool:

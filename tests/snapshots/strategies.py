@@ -144,6 +144,8 @@ def triage(**changes: object) -> Snapshot:
         ({"ticket": "I was\nbilled twice", "team": "billing"},),
         (
             {"role": "system", "content": "Decide which team should handle a support ticket.\n"},
+            {"role": "user", "content": "I was\nbilled twice"},
+            {"role": "assistant", "content": '{"team": "billing"}'},
             {"role": "user", "content": "{ticket}"},
         ),
     )

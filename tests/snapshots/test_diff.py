@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_lmprog.snapshots.artifact import CaseBaseline, FieldSnapshot, MetricBaseline, TeleprompterInfo
@@ -146,6 +146,7 @@ def test_the_pieces_hold_both_texts(old, new):
 
 
 @given(snapshots, snapshots)
+@settings(deadline=None, max_examples=40)
 def test_any_two_snapshots_can_be_told_apart(one, other):
     lines = diff_lines(diff(one, other))
     assert lines

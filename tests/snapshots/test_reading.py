@@ -93,7 +93,7 @@ def test_deep_nesting_is_refused():
     st.integers(0, len(TEXT)),
     st.sampled_from(["", "\t", ":", "- ", "{", '"', "\n", "&a ", "<<: ", "é", "\x00"]),
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_any_small_damage_reads_or_is_a_snapshot_error(position, insert):
     for damaged in (TEXT[:position] + insert + TEXT[position:], TEXT[:position] + insert):
         with contextlib.suppress(SnapshotError):

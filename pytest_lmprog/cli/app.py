@@ -1,0 +1,155 @@
+"""The command line: arguments, dispatch, and errors as one message instead of a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_lmprog import __version__
+from pytest_lmprog.errors import LmprogError, UsageError
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["DONE", "FAULT", "MISUSE", "build_parser", "run"]
+
+DONE, FAULT, MISUSE = 0, 1, 2
+
+_ABOUT = """\
+Review the compiled prompts of pytest-lmprog and look after its cache and recordings.
+
+A snapshot is named by its path, or by the name of its unit (TestTriage) where that is unique.
+pytest's rootdir and ini file apply, as they do for pytest started in the same folder.
+"""
+_EXITS = "Exit codes: 0 done, 1 refused or something is at fault, 2 misused."
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Parse ``argv`` and run the command; return the exit code."""
+    _make_output_safe()
+    try:
+        return _dispatch(build_parser().parse_args(argv))
+    except SystemExit as stop:  # argparse: --help, --version and misuse
+        return stop.code if isinstance(stop.code, int) else MISUSE
+    except LmprogError as error:
+        return _told(str(error), MISUSE if isinstance(error, UsageError) else FAULT)
+    except KeyboardInterrupt:
+        return _told("interrupted", 130)
+    except BrokenPipeError:  # `lmprog show ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+
+
+def _make_output_safe() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _told(message: str, code: int) -> int:
+    from pytest_lmprog.cli.output import Output
+
+    Output().error(message)
+    return code
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    if getattr(args, "command", None) is None:
+        build_parser().print_help()
+        return MISUSE
+    from pytest_lmprog.cli.context import Context
+    from pytest_lmprog.cli.output import Output
+    from pytest_lmprog.cli.project import find_project
+
+    cwd = Path(args.directory).resolve()
+    if not cwd.is_dir():
+        raise UsageError(f"-C {args.directory}: there is no such folder")
+    command: Callable[[Context, argparse.Namespace], int] = _loaded(args.command)
+    code = command(Context(cwd, find_project(cwd), Output(args.color)), args)
+    sys.stdout.flush()
+    return code
+
+
+def _loaded(name: str) -> Callable[..., int]:
+    from importlib import import_module
+
+    module, _, function = name.partition(":")
+    loaded: Callable[..., int] = getattr(import_module(f"pytest_lmprog.cli.{module}"), function)
+    return loaded
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="lmprog",
+        description=_ABOUT,
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pytest-lmprog {__version__}")
+    parser.add_argument("-C", dest="directory", default=".", metavar="DIR", help="run as if started in DIR")
+    parser.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="colour the output (auto)"
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_reading(commands)
+    _add_deciding(commands)
+    _add_cache(commands)
+    return parser
+
+
+def _add(commands: _Commands, name: str, target: str, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=_EXITS)
+    parser.set_defaults(command=target)
+    return parser
+
+
+def _add_reading(commands: _Commands) -> None:
+    show = _add(commands, "show", "show:show", "show a snapshot as the exact messages that are sent")
+    show.add_argument("snapshot", help="path, or name of a unit")
+    show.add_argument("--predictor", metavar="NAME", help="only this predictor")
+    show.add_argument("--json", action="store_true", help="as JSON: messages by predictor")
+    diff = _add(commands, "diff", "show:diff", "compare two snapshots by meaning")
+    diff.add_argument("old", help="path, or name of a unit")
+    diff.add_argument("new", nargs="?", help="the same; left out: the pending snapshot of OLD")
+    diff.add_argument("--exit-code", action="store_true", help="exit with 1 where they differ")
+
+
+def _add_deciding(commands: _Commands) -> None:
+    pending = _add(commands, "pending", "decide:pending", "list the snapshots that await review")
+    pending.add_argument("paths", nargs="*", metavar="PATH", help="folder, test module, path or unit")
+    pending.add_argument("--json", action="store_true", help="as JSON")
+    pending.add_argument("--exit-code", action="store_true", help="exit with 1 where there are any")
+    for name, text in (
+        ("accept", "make pending snapshots the accepted ones"),
+        ("reject", "remove pending snapshots; the accepted ones stay"),
+    ):
+        decide = _add(commands, name, f"decide:{name}", text)
+        decide.add_argument("paths", nargs="*", metavar="PATH", help="folder, test module, path or unit")
+        decide.add_argument("--all", action="store_true", help=f"{name} all that are pending")
+    review = _add(commands, "review", "review:review", "go through pending snapshots one by one and decide")
+    review.add_argument("paths", nargs="*", metavar="PATH", help="folder, test module, path or unit")
+
+
+def _add_cache(commands: _Commands) -> None:
+    cache = commands.add_parser("cache", help="look after the cache of LM calls and the recordings")
+    actions = cache.add_subparsers(title="actions", metavar="ACTION", required=True)
+    stats = _add(actions, "stats", "cache:stats", "say what the cache holds")
+    stats.add_argument("--json", action="store_true", help="as JSON")
+    export = _add(actions, "export", "cache:export", "write all answers of the cache to a file")
+    export.add_argument("file", help="JSON Lines file to write")
+    load = _add(actions, "import", "cache:load", "add the answers of an exported file to the cache")
+    load.add_argument("file", help="file that `lmprog cache export` wrote")
+    _add(actions, "verify", "cache:verify", "check every row of the cache and every line of the recordings")
+    prune = _add(
+        actions,
+        "prune",
+        "cache:prune",
+        "remove recorded answers that the last complete, passing run did not use; other models' stay",
+    )
+    prune.add_argument("paths", nargs="*", metavar="PATH", help="recordings, or folders of them (all)")

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pytest_lmprog.snapshots.artifact import PredictorSnapshot
+from tests.cli.conftest import OLD
+
+
+def test_show_prints_the_messages(place):
+    place.accepted()
+    code, out, _ = place.run("show", "TestTriage")
+    assert code == 0
+    assert "support.program.Triage for openai/gpt-4o-mini, compiled with BootstrapFewShot" in out
+    assert "=== classify (json, 1 demo, about" in out
+    assert "--- system ---\nDecide which team should handle a support ticket.\n" in out
+    assert "--- user ---\n{ticket}\n" in out
+
+
+def test_show_as_json(place):
+    path = place.accepted()
+    _, out, _ = place.run("show", str(path), "--json")
+    assert json.loads(out) == {"classify": [dict(m) for m in OLD.predictors["classify"].messages]}
+
+
+def test_show_one_predictor(place):
+    place.accepted(
+        snapshot=replace(OLD, predictors={"a": PredictorSnapshot("A.", ()), "b": PredictorSnapshot("B.", ())})
+    )
+    _, out, _ = place.run("show", "TestTriage", "--predictor", "b")
+    assert "=== b" in out
+    assert "=== a" not in out
+    code, _, err = place.run("show", "TestTriage", "--predictor", "c")
+    assert code == 2
+    assert "there are: a, b" in err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"instructions": "Something else."},
+        {"demos": ()},
+        {"demos": ({"ticket": "I was\nbilled twice", "team": "account"},)},
+    ],
+)
+def test_show_tells_a_hand_edit(place, change):
+    place.accepted()
+    assert "edited by hand" not in place.run("show", "TestTriage")[1]
+    edited = replace(OLD.predictors["classify"], **change)
+    place.accepted(snapshot=replace(OLD, predictors={"classify": edited}))
+    assert "edited by hand" in place.run("show", "TestTriage")[1]
+
+
+def test_control_characters_do_not_reach_the_terminal(place):
+    evil = PredictorSnapshot(
+        "x\x1b]0;title\x07\x1b[31m", (), (), ({"role": "system", "content": "a\x1b[2Jb\x9b"},)
+    )
+    place.accepted(snapshot=replace(OLD, predictors={"p": evil}))
+    _, out, _ = place.run("show", "TestTriage")
+    assert "\x1b" not in out
+    assert "\x9b" not in out
+    assert r"a\x1b[2Jb\x9b" in out
+    colored = place.run("--color", "always", "show", "TestTriage")[1]
+    assert "\x1b[1m=== p" in colored
+    assert "\x1b[2J" not in colored
+
+
+def test_diff_against_the_pending_one(place):
+    place.both()
+    code, out, _ = place.run("diff", "TestTriage")
+    assert code == 0
+    assert "Decide which [-team-]{+person+} should" in out
+    assert "fixed login-1: fail -> pass" in out
+    assert place.run("diff", "TestTriage", "--exit-code")[0] == 1
+
+
+def test_diff_of_two_paths(place):
+    pending = place.both()
+    _, out, _ = place.run("diff", str(pending), str(place.path()))
+    assert "[-person-]{+team+}" in out
+    code, out, _ = place.run("diff", str(pending), str(pending), "--exit-code")
+    assert (code, out) == (0, "no difference\n")
+
+
+def test_diff_in_colour(place):
+    place.both()
+    assert "\x1b[31m[-team-]\x1b[0m" in place.run("--color", "always", "diff", "TestTriage")[1]
+
+
+def test_diff_without_a_pending_one(place):
+    place.accepted()
+    code, _, err = place.run("diff", "TestTriage")
+    assert code == 2
+    assert "no pending snapshot" in err
+
+
+@pytest.mark.parametrize("command", ["show", "diff"])
+@pytest.mark.parametrize(("name", "message"), [("x.yaml", "no such file"), ("TestTriaje", "did you mean")])
+def test_unknown_snapshots(place, command, name, message):
+    place.accepted()
+    code, _, err = place.run(command, name)
+    assert code == 2
+    assert message in err
+
+
+def test_a_damaged_snapshot_is_one_line_with_its_place(place):
+    path = place.accepted()
+    path.write_text(path.read_text().replace("role: input", "role: none"), encoding="utf-8")
+    code, out, err = place.run("show", "TestTriage")
+    assert (code, out) == (1, "")
+    assert "TestTriage.yaml:" in err
+    assert "must be one of" in err
