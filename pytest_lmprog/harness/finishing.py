@@ -104,6 +104,10 @@ def verdict_words(result: MetricResult) -> str:
 
 def _write_new(session: Session, prepared: Prepared, found: UnitResult | None) -> Written:
     """Write what was compiled, or the program as written where the unit has no teleprompter."""
+    unanswered = 0 if found is None else sum(m.count("broken") for m in found.metrics)
+    if unanswered:
+        why = "case has no verdict (no answer, or its metric failed)"
+        return _said(session, prepared, "kept", f"{unanswered} {why}; run it again to go on")
     compiled = session.compiled.get(prepared.unit.id)
     snapshot = _snapshot(session, prepared, compiled, ())
     kept = _baseline_to_keep(prepared, snapshot)
@@ -117,7 +121,10 @@ def _write_new(session: Session, prepared: Prepared, found: UnitResult | None) -
 def _baseline_to_keep(prepared: Prepared, snapshot: Snapshot) -> Mapping[str, MetricBaseline]:
     """An old baseline says something of the new program only if its prompts are the same."""
     old = prepared.snapshot
-    return old.baseline if old is not None and old.predictors == snapshot.predictors else {}
+    if old is None:
+        return {}
+    now = to_text(Snapshot(old.header, snapshot.predictors))
+    return old.baseline if now == to_text(Snapshot(old.header, old.predictors)) else {}
 
 
 def _write_rescored(session: Session, prepared: Prepared, found: UnitResult | None) -> Written:

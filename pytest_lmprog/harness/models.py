@@ -56,12 +56,18 @@ class Models:
 
     def default(self) -> LanguageModel:
         """Return the LM of the session: what the ``lm`` fixture gives where nobody overrides it."""
+        lm = self.default_if_any()
+        if lm is None:
+            raise ConfigurationError("there is no LM to test with", hint=_HINT)
+        return lm
+
+    def default_if_any(self) -> LanguageModel | None:
+        """Return the LM of the session, or None where none is configured."""
         with self._lock:
-            if self._default is None:
-                self._default = self._find_default()
+            self._default = self._default or self._find_default()
             return self._default
 
-    def _find_default(self) -> LanguageModel:
+    def _find_default(self) -> LanguageModel | None:
         name = self._settings.model
         if name is not None and self._settings.model_source == "cli":
             return self.named(name)
@@ -71,9 +77,7 @@ class Models:
         if name is not None:
             return self.named(name)
         configured = current().lm
-        if configured is None:
-            raise ConfigurationError("there is no LM to test with", hint=_HINT)
-        return self._taken(configured)
+        return None if configured is None else self._taken(configured)
 
     def named(self, name: str) -> LanguageModel:
         """Return the LM called ``name``. The hook may make it, if it makes what is asked for."""

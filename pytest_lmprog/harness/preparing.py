@@ -75,7 +75,18 @@ def as_tested(session: Session, prepared: Prepared, snapshot: Snapshot) -> Prepa
     if updating and snapshot.header.teleprompter is None and any(c.part in _CODE for c in changes):
         return prepared
     stale = () if updating else tuple(describe(changes))
-    return replace(prepared, program=restored(prepared.unit, snapshot, prepared.written), stale=stale)
+    program = restored(prepared.unit, snapshot, prepared.written)
+    notes = (*prepared.notes, *_edits(snapshot, program))
+    return replace(prepared, program=program, stale=stale, notes=notes)
+
+
+def _edits(snapshot: Snapshot, program: Module) -> tuple[str, ...]:
+    from pytest_lmprog.snapshots.edited import edited_predictors
+
+    edited = edited_predictors(snapshot, program)
+    if not edited:
+        return ()
+    return (f"edited by hand: {', '.join(edited)} (--lm-update renders the messages anew)",)
 
 
 _CODE = ("program", "signatures")

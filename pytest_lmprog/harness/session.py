@@ -146,9 +146,11 @@ class Session:
 
     @contextmanager
     def plain(self, module: Path, label: str) -> Iterator[None]:
-        """Surround a plain test that asks the session's LM: its answers are recorded and replayed."""
+        """Surround a plain test that asks an LM (the session's, unless it has its own): its answers are
+        recorded and replayed."""
         scope = replace(self.scope(self.books.of(module), self._plain_tally), label=label)
-        with context(lm=self.lm()), use_scope(scope):
+        lm = self.models.default_if_any()
+        with context(**({} if lm is None else {"lm": lm})), use_scope(scope):
             yield
 
     # --- units ----------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def test_defaults() -> None:
     settings = resolve()
     assert settings == HarnessSettings(ROOT, ROOT / ".lm_cache")
     assert (settings.record, settings.max_concurrency, settings.seed) == ("new", 8, 0)
-    assert not (settings.compile or settings.update or settings.dry_run or settings.writes_baseline)
+    assert not any((settings.compile, settings.update, settings.dry_run, settings.writes_baseline))
 
 
 def test_command_line_beats_environment_beats_ini() -> None:
