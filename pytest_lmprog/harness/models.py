@@ -64,7 +64,8 @@ class Models:
     def default_if_any(self) -> LanguageModel | None:
         """Return the LM of the session, or None where none is configured."""
         with self._lock:
-            self._default = self._default or self._find_default()
+            if self._default is None:
+                self._default = self._find_default()
             return self._default
 
     def _find_default(self) -> LanguageModel | None:
