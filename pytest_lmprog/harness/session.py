@@ -283,7 +283,8 @@ class Session:
 
         Parameters
         ----------
-        passed: the run was complete and everything passed: note which answers it used, for ``cache prune``.
+        passed: the run was complete and everything passed: note which answers it used, for ``cache prune``
+            (not in CI, whose cache folder nobody prunes by).
         wait: let calls in flight end, so that their answers are stored.
         write: False on an xdist worker, which harvests instead.
         """
@@ -295,7 +296,7 @@ class Session:
                 book.flush()
             except LmprogError as error:
                 errors.append(error)
-        if passed and write and not errors:
+        if passed and write and not errors and not self.settings.in_ci:
             self.books.note_used()
         return errors
 
