@@ -83,6 +83,8 @@ def _malformed(error: yaml.MarkedYAMLError, path: str) -> NoReturn:
     elif problem.startswith("found character") or "cannot start any token" in problem:
         hint = "indent with spaces; text that starts with a special character must be in quotes"
     where = f" (column {mark.column + 1})" if mark else ""
+    if mark and error.context and error.context_mark and error.context_mark.line < mark.line:
+        where += f", {error.context} that starts in line {error.context_mark.line + 1}"
     raise DataError(
         f"malformed YAML: {problem}{where}", path=path, line=mark.line + 1 if mark else None, hint=hint
     ) from None

@@ -179,6 +179,11 @@ def test_what_is_refused_says_where(text: str, line: int | None, said: str) -> N
     assert line is None or error.line == line
 
 
+def test_an_open_bracket_is_named_where_it_opens() -> None:
+    assert fails("- id: a\n  b: [1\n- id: c\n").message.endswith("a flow sequence that starts in line 2")
+    assert "that starts in line" not in fails("- a: @x\n").message
+
+
 def test_a_near_key_is_suggested() -> None:
     assert fails("example: []\n").hint == "did you mean 'examples'?"
     assert "list of rows, or {inputs" in str(fails("data: []\n").hint)
