@@ -102,12 +102,12 @@ def capabilities_key(model: str, endpoint: str) -> str:
     return digest(["capabilities", model, endpoint])
 
 
-def read_answer(entry: bytes, source: Source, *, asked_in: str = "") -> LMResponse | None:
-    """Return the answer in ``entry``; None if ``asked_in`` is given and another run asked.
+def read_answer(entry: bytes, source: Source, *, asked_in: str | None = None) -> LMResponse | None:
+    """Return the answer in ``entry``; None if ``asked_in`` is given and it was not that run that asked.
 
     Raises ValueError, KeyError or TypeError for bytes that are not an entry of this format."""
     head = _head(entry)
-    if asked_in and head.get("asked_in") != asked_in:
+    if asked_in is not None and (not asked_in or head.get("asked_in") != asked_in):
         return None
     return LMResponse.from_plain(head["response"], source)
 

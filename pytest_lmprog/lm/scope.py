@@ -19,6 +19,7 @@ from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source, 
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.budget import Budget
+    from pytest_lmprog.lm.limiter import Limiter
 
 __all__ = [
     "AnswerStore",
@@ -213,6 +214,8 @@ class CallScope:
     redact: rewrites answers before they are stored and used.
     known: capabilities by model known from elsewhere (a snapshot).
     limit: counts the calls of this run and refuses too many, or None.
+    limiter: bounds the requests in flight; None means the LM's own bound.
+    keep_messages: store the request beside its answer (``lm_store_messages``).
     """
 
     mode: RecordMode = "new"
@@ -226,6 +229,8 @@ class CallScope:
     known: Mapping[str, Capabilities] = field(default_factory=dict)
     note_only: bool = False
     limit: CallLimit | None = None
+    limiter: Limiter | None = None
+    keep_messages: bool = True
 
 
 _DEFAULT = CallScope()

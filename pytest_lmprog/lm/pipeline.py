@@ -1,0 +1,307 @@
+"""From a request to its answer: recording, cache, single flight, budget, limit, transport, retries, store.
+
+One implementation for all LMs, sync and async: ``acomplete`` looks up inline and runs the rest, which may
+block, on a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_lmprog.errors import (
+    BudgetExceededError,
+    LMError,
+    LMRequestError,
+    LmprogWarning,
+    ReplayMissError,
+)
+from pytest_lmprog.lm.entry import (
+    capabilities_key,
+    encode_answer,
+    encode_capabilities,
+    read_answer,
+    read_capabilities,
+    rewrite_texts,
+)
+from pytest_lmprog.lm.flight import flights, raised_again
+from pytest_lmprog.lm.limiter import Limiter
+from pytest_lmprog.lm.redaction import Scrubber
+from pytest_lmprog.lm.retry import RetryPolicy
+from pytest_lmprog.lm.scope import AnswerStore, CallScope, current_scope
+from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.transport import Transport
+from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source
+from pytest_lmprog.lm.workers import workers
+
+__all__ = ["Pipeline"]
+
+_UNKNOWN = Capabilities()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The way of the requests of one LM.
+
+    Parameters
+    ----------
+    transport: carries a request to the model.
+    endpoint: the address part of the cache key.
+    store: where answers are kept when the scope has no cache.
+    reuse: False asks the model for every call that no recording answers.
+    limiter: the limit on requests in flight when the scope has none.
+    retry: when to ask again.
+    scrubber: returns what takes the secrets known by now out of a text.
+    learned: capabilities found out by this LM and its copies, by model and endpoint.
+    """
+
+    transport: Transport
+    endpoint: str
+    store: AnswerStore
+    limiter: Limiter
+    retry: RetryPolicy
+    scrubber: Callable[[], Scrubber]
+    reuse: bool = True
+    learned: dict[tuple[str, str], Capabilities] = field(default_factory=dict)
+
+    def complete(self, request: LMRequest) -> LMResponse:
+        """Answer ``request`` (see ``LanguageModel.complete``)."""
+        scope = current_scope()
+        if scope.limit is None:
+            return self._look_up(request, scope) or self._fetch(request, scope)
+        scope.limit.take()
+        try:
+            return self._look_up(request, scope) or self._fetch(request, scope)
+        except LMRequestError:
+            scope.limit.give_back()
+            raise
+
+    async def acomplete(self, request: LMRequest) -> LMResponse:
+        """The same, without blocking the event loop for longer than a look-up."""
+        scope = current_scope()
+        if scope.limit is not None:
+            scope.limit.take()
+        try:
+            found = self._look_up(request, scope)
+            return found or await workers.run(lambda: self._fetch(request, scope))
+        except LMRequestError:
+            if scope.limit is not None:
+                scope.limit.give_back()
+            raise
+
+    def _look_up(self, request: LMRequest, scope: CallScope) -> LMResponse | None:
+        """Return the stored answer; None if the model is to be asked. Raises ReplayMissError."""
+        book = scope.recording
+        if book is not None and scope.mode != "all" and (not scope.note_only or scope.mode == "none"):
+            recorded = book.lookup(request)
+            if recorded is not None:
+                return _counted(recorded, scope)
+        if scope.mode == "none":
+            raise _miss(request, scope)
+        key = request.cache_key(self.endpoint)
+        if not self.reuse:
+            return None
+        found = _stored(scope.cache or self.store, key, _asked_in(scope))
+        return None if found is None else self._used(request, found, scope)
+
+    def _fetch(self, request: LMRequest, scope: CallScope) -> LMResponse:
+        """Have the request answered by one live call, however many ask for it at the same time."""
+        if not self.reuse:
+            return self._used(request, self._live(request, scope), scope)
+        store, asked_in = scope.cache or self.store, _asked_in(scope)
+        key = request.cache_key(self.endpoint)
+        name = (id(store), key, asked_in)
+        while True:
+            flight, leads = flights.join(name, (store, scope.budget))
+            if leads:
+                break
+            flight.wait()
+            if flight.response is not None:
+                return self._used(request, replace(flight.response, source="memory"), scope)
+            if not _concerns(flight.error, flight.owner, scope):
+                continue
+            assert isinstance(flight.error, Exception)
+            raise raised_again(flight.error)
+        try:
+            response = self._claimed(request, scope, store, key)
+        except BaseException as error:
+            flights.land(name, flight, None, error)
+            raise
+        flights.land(name, flight, response, None)
+        return self._used(request, response, scope)
+
+    def _claimed(self, request: LMRequest, scope: CallScope, store: AnswerStore, key: str) -> LMResponse:
+        """Ask while holding the key, unless another process has had the answer meanwhile."""
+        asked_in = _asked_in(scope)
+        with store.claim(key):
+            found = _stored(store, key, asked_in)
+            if found is not None:
+                return found
+            response = self._live(request, scope)
+            store.set(key, self._entry(request, response, scope, asked_in or ""))
+            return response
+
+    def _entry(self, request: LMRequest, response: LMResponse, scope: CallScope, asked_in: str) -> bytes:
+        return encode_answer(
+            request,
+            response,
+            self.endpoint,
+            asked_in=asked_in,
+            keep_request=scope.keep_messages,
+            rewrite=self._rewrite(scope),
+        )
+
+    def _live(self, request: LMRequest, scope: CallScope) -> LMResponse:
+        if scope.budget is None:
+            return self._redacted(self._attempts(request, scope), scope)
+        reservation = scope.budget.reserve(request)
+        try:
+            response = self._attempts(request, scope)
+        except BaseException:
+            reservation.release()
+            raise
+        reservation.settle(response)
+        return self._redacted(response, scope)
+
+    def _attempts(self, request: LMRequest, scope: CallScope) -> LMResponse:
+        """Ask until there is an answer or no point in asking. A wait between attempts holds no slot."""
+        limiter = scope.limiter or self.limiter
+        attempt = 0
+        while True:
+            try:
+                with limiter:
+                    return self.transport.ask(request)
+            except LMError as error:
+                pause = self.retry.wait(error, attempt)
+                if pause is None:
+                    raise _final(error, attempt) from None
+            attempt += 1
+            if scope.tally is not None:
+                scope.tally.bump("retries")
+            self.retry.sleep(pause)
+
+    def _redacted(self, response: LMResponse, scope: CallScope) -> LMResponse:
+        """Rewrite an answer before anyone uses it, so that live and replay agree."""
+        rewrite = self._rewrite(scope)
+        return replace(
+            response,
+            text=rewrite(response.text),
+            reasoning=None if response.reasoning is None else rewrite(response.reasoning),
+            tool_calls=tuple(rewrite_texts(response.tool_calls, rewrite)) if response.tool_calls else (),
+        )
+
+    def _rewrite(self, scope: CallScope) -> Callable[[str], str]:
+        scrub, redact = self.scrubber(), scope.redact
+        return lambda text: redact(scrub(text))
+
+    def _used(self, request: LMRequest, response: LMResponse, scope: CallScope) -> LMResponse:
+        """Count an answer, and note it where the test module's answers are noted."""
+        if scope.recording is not None:
+            scope.recording.add(request, response, self.endpoint, replace=scope.mode == "all")
+        return _counted(response, scope)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What is known of ``model``: by the recording, this LM, the snapshot, the cache, in that order.
+
+        The recording comes first because its requests were put in the form that follows from it; what
+        it does not know yet is noted there, because its answers depend on it."""
+        scope = current_scope()
+        book = scope.recording
+        told = None if book is None else book.capabilities(model)
+        if told is not None:
+            return told
+        if scope.mode == "none":
+            return scope.known.get(model, _UNKNOWN)
+        found = self.learned.get((model, self.endpoint)) or scope.known.get(model) or self._kept(model, scope)
+        if found is None:
+            return _UNKNOWN
+        if book is not None:
+            book.learn(model, found)
+        return found
+
+    def _kept(self, model: str, scope: CallScope) -> Capabilities | None:
+        entry = (scope.cache or self.store).get(capabilities_key(model, self.endpoint))
+        if entry is None:
+            return None
+        try:
+            known = read_capabilities(entry)
+        except (ValueError, KeyError, TypeError) as error:
+            _warn_damaged(error)
+            return None
+        return self.learned.setdefault((model, self.endpoint), known)
+
+    def learn(self, model: str, capabilities: Capabilities) -> None:
+        """Take note of what was found out about ``model``, in memory, cache and recording."""
+        scope = current_scope()
+        if scope.recording is not None:
+            scope.recording.learn(model, capabilities)
+        if scope.mode == "none" or self.learned.get((model, self.endpoint)) == capabilities:
+            return
+        self.learned[model, self.endpoint] = capabilities
+        row = encode_capabilities(model, capabilities, self.endpoint)
+        (scope.cache or self.store).set(capabilities_key(model, self.endpoint), row)
+
+
+def _counted(response: LMResponse, scope: CallScope) -> LMResponse:
+    if scope.tally is not None:
+        scope.tally.add(response, response.source)
+    return response
+
+
+def _asked_in(scope: CallScope) -> str | None:
+    return scope.refresh_id if scope.mode == "all" else None
+
+
+def _stored(store: AnswerStore, key: str, asked_in: str | None) -> LMResponse | None:
+    """Read the store, damage being a warning and a miss, and say which tier answered."""
+    source: Source = "memory"
+    front: AnswerStore | None = getattr(store, "front", None)
+    entry = None if front is None else front.get(key)
+    if entry is None:
+        entry = store.get(key)
+        source = "memory" if type(store) is MemoryStore else "cache"
+    if entry is None:
+        return None
+    try:
+        return read_answer(entry, source, asked_in=asked_in)
+    except (ValueError, KeyError, TypeError) as error:
+        _warn_damaged(error)
+        return None
+
+
+def _warn_damaged(error: Exception) -> None:
+    import warnings
+
+    warnings.warn(
+        f"a damaged row of the LM cache is ignored ({error}); `lmprog cache verify` finds all of them",
+        LmprogWarning,
+        stacklevel=2,
+    )
+
+
+def _concerns(error: BaseException | None, owner: Any, scope: CallScope) -> bool:
+    """Tell whether a leader's failure is a follower's too: not that it was interrupted, and not that it
+    had no budget left, unless they share it."""
+    if isinstance(error, BudgetExceededError):
+        return owner[1] is scope.budget
+    return isinstance(error, Exception)
+
+
+def _final(error: LMError, attempt: int) -> LMError:
+    if attempt:
+        error.message = f"{error.message} (after {attempt + 1} attempts)"
+        error.args = (error.message,)
+    return error
+
+
+def _miss(request: LMRequest, scope: CallScope) -> ReplayMissError:
+    if scope.recording is not None:
+        return ReplayMissError(scope.recording.explain_miss(request, scope.label))
+    label = f" for {scope.label}" if scope.label else ""
+    return ReplayMissError(
+        f"no recorded answer{label}: nothing is recorded here and --lm-record=none calls no LM"
+        f" (the request was to {request.model})",
+        hint="record with --lm-record=new where the LM can be reached, and commit the recordings",
+    )
+
