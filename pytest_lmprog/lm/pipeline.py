@@ -47,7 +47,7 @@ class Pipeline:
     Parameters
     ----------
     transport: carries a request to the model.
-    endpoint: the address part of the cache key.
+    address: returns the address part of the cache key; called when a key is needed and no sooner.
     store: where answers are kept when the scope has no cache.
     reuse: False asks the model for every call that no recording answers.
     limiter: the limit on requests in flight when the scope has none.
@@ -57,13 +57,18 @@ class Pipeline:
     """
 
     transport: Transport
-    endpoint: str
+    address: Callable[[], str]
     store: AnswerStore
     limiter: Limiter
     retry: RetryPolicy
     scrubber: Callable[[], Scrubber]
     reuse: bool = True
     learned: dict[tuple[str, str], Capabilities] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str:
+        """The address part of the cache key, without secrets."""
+        return self.address()
 
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer ``request`` (see ``LanguageModel.complete``)."""

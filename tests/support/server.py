@@ -196,8 +196,8 @@ def _example_of_type(schema: Mapping[str, Any], rng: random.Random, root: Mappin
 
 def completion(text: str | None, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a chat completion that says ``text``, as OpenAI words it."""
-    prompt = sum(len(str(m.get("content", ""))) for m in request.get("messages", ())) // 4
-    said = len(text or "") // 4
+    prompt = sum(len(str(m.get("content", ""))) for m in request.get("messages", ())) // 4 + 1
+    said = len(text or "") // 4 + 1
     message = {"role": "assistant", "content": text}
     return {
         "id": "chatcmpl-fake",
