@@ -160,7 +160,9 @@ def _number(
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise ConfigurationError(f"{name} must be a number, not {value!r}")
     if (least is not None and value < least) or (above is not None and value <= above):
-        raise ConfigurationError(f"{name} must be {'above' if least is None else 'at least'} 0, not {value!r}")
+        raise ConfigurationError(
+            f"{name} must be {'above' if least is None else 'at least'} 0, not {value!r}"
+        )
     return float(value)
 
 
@@ -220,9 +222,7 @@ def _environment_base(model: str) -> str | None:
 class _Lazy:
     """A transport over litellm whose module is imported when it is first used."""
 
-    def __init__(
-        self, model: str, settings: _Settings, options: Options, where: str, scrubber: Any
-    ) -> None:
+    def __init__(self, model: str, settings: _Settings, options: Options, where: str, scrubber: Any) -> None:
         self._model = model
         self._settings = settings
         self._options = options

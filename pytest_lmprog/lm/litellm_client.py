@@ -148,7 +148,9 @@ def _meant(litellm: Any, model: str) -> str:
         near = get_close_matches(model, sorted(litellm.model_cost), 3)
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return "write it as provider/model, e.g. 'openai/gpt-4o-mini', or 'local/smollm2-135m' for the embedded one"
+    return (
+        "write it as provider/model, e.g. 'openai/gpt-4o-mini', or 'local/smollm2-135m' for the embedded one"
+    )
 
 
 def _cost(litellm: Any, answer: Any, model: str) -> float | None:

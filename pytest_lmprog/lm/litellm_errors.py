@@ -15,9 +15,9 @@ from typing import Any
 
 from pytest_lmprog.errors import (
     ConfigurationError,
-    LmprogError,
     LMAuthError,
     LMConnectionError,
+    LmprogError,
     LMRateLimitError,
     LMRequestError,
     LMResponseError,
@@ -146,13 +146,15 @@ def _retry_after(answer: _Answer) -> float | None:
 def _by_network(chain: tuple[BaseException, ...], asked: Asked) -> LmprogError | None:
     if _is(chain, "TimeoutException", "Timeout") or any(isinstance(e, TimeoutError) for e in chain):
         return LMTimeoutError(
-            f"{asked.who} gave no answer within {asked.timeout:g} s", hint="LM(..., timeout=SECONDS) waits longer"
+            f"{asked.who} gave no answer within {asked.timeout:g} s",
+            hint="LM(..., timeout=SECONDS) waits longer",
         )
     if _is(chain, "TransportError") or any(isinstance(e, ConnectionError) for e in chain):
         detail = asked.scrub(_short(str(_deepest(chain))))
         where = asked.where or "its provider"
         return LMConnectionError(
-            f"{asked.model}: no connection to {where}: {detail}", hint="is the endpoint up and api_base right?"
+            f"{asked.model}: no connection to {where}: {detail}",
+            hint="is the endpoint up and api_base right?",
         )
     return None
 

@@ -13,8 +13,8 @@ from typing import Any
 from pytest_lmprog.errors import (
     BudgetExceededError,
     LMError,
-    LMRequestError,
     LmprogWarning,
+    LMRequestError,
     ReplayMissError,
 )
 from pytest_lmprog.lm.entry import (
@@ -309,4 +309,3 @@ def _miss(request: LMRequest, scope: CallScope) -> ReplayMissError:
         f" (the request was to {request.model})",
         hint="record with --lm-record=new where the LM can be reached, and commit the recordings",
     )
-

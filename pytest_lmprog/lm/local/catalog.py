@@ -84,7 +84,8 @@ def _fetched(packaged: Packaged) -> Path:
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise ConfigurationError(
-            f"there is no model file {str(path)!r}", hint="the path in local/PATH.gguf is relative to the working directory"
+            f"there is no model file {str(path)!r}",
+            hint="the path in local/PATH.gguf is relative to the working directory",
         )
     return path
 
