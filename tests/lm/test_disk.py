@@ -98,13 +98,13 @@ class TestFolder:
 
 
 class Touch:
-    """Unpickling it creates a file."""
+    """Unpickling it creates a folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        return open, (os.fspath(self.path), "w")
+        return os.mkdir, (os.fspath(self.path),)
 
 
 class TestForgedRows:
@@ -113,7 +113,7 @@ class TestForgedRows:
         bait = tmp_path / "executed"
         pickle.loads(pickle.dumps(Touch(bait)))
         assert bait.exists(), "the bait works"
-        bait.unlink()
+        bait.rmdir()
         yield bait
         assert not bait.exists()
 
@@ -300,16 +300,19 @@ class TestDamagedDatabase:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """With ``retry=True`` diskcache would spin for ever here."""
+        from pytest_lmprog.lm.stores import rows
         from pytest_lmprog.lm.stores.rows import RowCache
 
         fill(folder)
         store = DiskStore(folder)
         store.get(KEY)
-        monkeypatch.setattr(
-            RowCache,
-            "_connect",
-            lambda self: sqlite3.connect(f"file:{folder}/{DATABASE}?mode=ro", uri=True, isolation_level=None),
-        )
+
+        def connect(_: RowCache) -> sqlite3.Connection:
+            address = f"file:{folder}/{DATABASE}?mode=ro"
+            options = {"isolation_level": None, "check_same_thread": False, "factory": rows.Connection}
+            return sqlite3.connect(address, uri=True, **options)
+
+        monkeypatch.setattr(RowCache, "_connect", connect)
         error: list[BaseException] = []
 
         def write() -> None:
@@ -390,18 +393,15 @@ class TestProcesses:
         code = (
             "import sqlite3, os, sys, signal; from pathlib import Path\n"
             "from pytest_lmprog.lm.stores import rows; from pytest_lmprog.lm.stores.disk import DiskStore\n"
-            "import diskcache.core as core\n"
             "left = int(sys.argv[2])\n"
-            "class Connection(sqlite3.Connection):\n"
-            "    def execute(self, *args):\n"
-            "        global left; left -= 1\n"
-            "        if left < 0: os.kill(os.getpid(), signal.SIGKILL)\n"
-            "        return super().execute(*args)\n"
-            "connect = sqlite3.connect\n"
-            "sqlite3.connect = lambda *a, **k: connect(*a, **{**k, 'factory': Connection})\n"
+            "def execute(self, *args):\n"
+            "    global left; left -= 1\n"
+            "    if left < 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "    return sqlite3.Connection.execute(self, *args)\n"
+            "rows.Connection.execute = execute\n"
             "DiskStore(Path(sys.argv[1])).set('a' * 64, b'x')"
         )
-        for moment in (0, 3, 9, 30, 60):
+        for moment in (0, 3, 9, 30, 50):
             run = subprocess.run([sys.executable, "-c", code, os.fspath(folder), str(moment)])
             assert run.returncode == -signal.SIGKILL
             with closing(DiskStore(folder)) as store:
@@ -431,7 +431,18 @@ class TestProcesses:
             thread = threading.Thread(target=store.get, args=(KEY,))
             thread.start()
             thread.join()
-        assert len(store._writer._holders) == 1
+        assert len(store._writer._connections) == 1
+
+    def test_a_store_that_is_dropped_leaves_no_warning(self, folder: Path) -> None:
+        code = (
+            "import gc, sys, threading; from pathlib import Path\n"
+            "from pytest_lmprog.lm.stores.disk import DiskStore\n"
+            "store = DiskStore(Path(sys.argv[1])); store.set('a' * 64, b'x'); lives = threading.Event()\n"
+            "thread = threading.Thread(target=lambda: (store.get('a' * 64), lives.wait())); thread.start()\n"
+            "del store; gc.collect(); lives.set(); thread.join(); gc.collect()"
+        )
+        command = [sys.executable, "-W", "error", "-X", "dev", "-c", code, os.fspath(folder)]
+        assert subprocess.run(command, capture_output=True, text=True).stderr == ""
 
 
 def test_open_and_look_up_are_fast(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import diskcache
 
 from pytest_lmprog.errors import CacheError
-from pytest_lmprog.lm.stores.sqlite import DATABASE, MODE_RAW, check_row, checksum
+from pytest_lmprog.lm.stores.sqlite import DATABASE, MODE_RAW, Connection, check_row, checksum
 
 __all__ = ["BytesDisk", "RowCache"]
 
@@ -65,7 +65,7 @@ class RowCache(diskcache.Cache):  # type: ignore[misc]
     """
 
     def __init__(self, directory: Path) -> None:
-        self._holders: set[_Holder] = set()
+        self._connections: set[Connection] = set()
         if os.path.expandvars(os.path.expanduser(directory)) != os.fspath(directory):
             raise OSError("diskcache would expand the ~ or $ in its path")
         super().__init__(
@@ -97,8 +97,8 @@ class RowCache(diskcache.Cache):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close the connections of all threads of this process."""
-        for holder in list(self._holders):
-            self._end(holder)
+        for connection in list(self._connections):
+            self._end(connection)
         self._local = threading.local()
 
     @property
@@ -106,44 +106,37 @@ class RowCache(diskcache.Cache):  # type: ignore[misc]
         # diskcache's own leaves the connections of ended threads to the garbage collector (a
         # ResourceWarning since 3.13), and closes inherited ones in forked children.
         thread: _Thread | None = getattr(self._local, "thread", None)
-        if thread is None or thread.holder.pid != os.getpid():
-            holder = _Holder(self._connect())
-            self._holders.add(holder)
-            thread = self._local.thread = _Thread(holder, self._end)
-        return thread.holder.connection
+        if thread is None or thread.connection.pid != os.getpid():
+            connection = self._connect()
+            self._connections.add(connection)
+            thread = self._local.thread = _Thread(connection, self._end)
+        return thread.connection
 
-    def _connect(self) -> sqlite3.Connection:
-        path = os.path.join(self._directory, DATABASE)
+    def _connect(self) -> Connection:
         connection = sqlite3.connect(
-            path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            os.path.join(self._directory, DATABASE),
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
         )
         connection.execute("PRAGMA synchronous = 1")
         return connection
 
-    def _end(self, holder: _Holder) -> None:
-        if holder.pid == os.getpid():  # else it stays referenced, hence open: it is the parent's
-            self._holders.discard(holder)
-            holder.connection.close()
-
-
-class _Holder:
-    """A connection and the process that opened it."""
-
-    __slots__ = ("connection", "pid")
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.pid = os.getpid()
+    def _end(self, connection: Connection) -> None:
+        if connection.pid == os.getpid():  # else it stays referenced, hence open: it is the parent's
+            self._connections.discard(connection)
+            connection.close()
 
 
 class _Thread:
     """What a thread keeps: when the thread ends, its connection is closed."""
 
-    __slots__ = ("_end", "holder")
+    __slots__ = ("_end", "connection")
 
-    def __init__(self, holder: _Holder, end: Callable[[_Holder], None]) -> None:
-        self.holder = holder
+    def __init__(self, connection: Connection, end: Callable[[Connection], None]) -> None:
+        self.connection = connection
         self._end = end
 
     def __del__(self) -> None:
-        self._end(self.holder)
+        self._end(self.connection)

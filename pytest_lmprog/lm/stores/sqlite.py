@@ -7,12 +7,14 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from pytest_lmprog.errors import CacheError
 
-__all__ = ["DATABASE", "MODE_RAW", "RowReader", "check_row", "checksum", "find_damage"]
+__all__ = ["DATABASE", "MODE_RAW", "Connection", "RowReader", "check_row", "checksum", "find_damage"]
 
 DATABASE = "cache.db"
 MODE_RAW = 1
@@ -80,6 +82,19 @@ def _has_log(path: Path) -> bool:
         return False
 
 
+class Connection(sqlite3.Connection):
+    """A connection that knows its process, and is closed without a warning when its store is dropped."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.pid = os.getpid()
+        super().__init__(*arguments, **options)
+
+    def __del__(self) -> None:
+        if self.pid == os.getpid():
+            with suppress(sqlite3.ProgrammingError):  # it could not be opened
+                self.close()
+
+
 class RowReader:
     """Reads rows without ever writing: for read-only folders, and to look at a cache from outside.
 
@@ -135,7 +150,9 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
     address = f"file:{quote(os.path.abspath(path).replace(os.sep, '/'))}?{options}"
-    connection = sqlite3.connect(address, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        address, uri=True, timeout=60, isolation_level=None, check_same_thread=False, factory=Connection
+    )
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError:
