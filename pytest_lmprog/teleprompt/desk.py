@@ -186,7 +186,7 @@ class Desk:
 
     def _close(self, ticket: Ticket, value: Any, error: BudgetExceededError | None) -> None:
         ticket.close(value, error)
-        if ticket.owner is not None and not ticket.void:
+        if ticket.owner is not None:
             self.news.append((ticket.owner, ticket))
 
     def _ticket(self) -> Ticket:

@@ -333,6 +333,8 @@ def test_the_bound_is_every_example_in_every_round():
     assert strategy.bound(task(rows(7), student=Looping())) == CallBound(14, 56)
     assert strategy.bound(task(rows(7), max_calls=5)) == CallBound(14, 70)
     assert strategy.bound(task(rows(7), teacher=Looping())) == CallBound(14, 56)
+    assert strategy.bound(task(rows(7), teacher=Looping(), max_calls=9)) == CallBound(14, 126)
+    assert strategy.bound(task(rows(7), teacher=QA(), max_calls=3)) == CallBound(14, 42)
     assert BootstrapFewShot(exact, max_bootstrapped_demos=0).bound(task(rows(7))) == CallBound(0, 0)
 
 

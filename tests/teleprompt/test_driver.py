@@ -384,3 +384,14 @@ class TestBudget:
 
         with pytest.raises(RuntimeError, match="although the budget is spent"):
             driven(plan)
+
+
+def test_plans_run_under_the_scope_of_the_runs():
+    scope = CallScope(label="compile")
+
+    def plan(desk):
+        yield from ()
+        return current_scope()
+
+    assert driven(plan, scope=scope) is scope
+    assert current_scope() is not scope

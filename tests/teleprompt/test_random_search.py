@@ -192,6 +192,20 @@ class TestStopAtScore:
         assert [c.label for c in result.candidates] == ["zero-shot"]
         assert len(lm.live) == 4
 
+    def test_nothing_is_bootstrapped_ahead_of_a_candidate_that_may_reach_it(self):
+        def answer(one):
+            question = one.inputs["question"]
+            return {"answer": truth(question) if question < "q2" or one.demos else "no idea"}
+
+        lm = WorldLM(answer, latency=jitter)
+        strategy = BootstrapFewShotWithRandomSearch(
+            exact, max_bootstrapped_demos=2, max_labeled_demos=0, stop_at_score=1.0
+        )
+        result = searched(strategy, lm, rows(10), valset=rows(2, start=20), concurrency=64)
+        assert (result.candidates[result.winner].label, result.score) == ("bootstrap", 1.0)
+        assert len(result.candidates) == 3
+        assert {a.inputs["question"] for a in lm.live} == {"q0", "q1", "q20", "q21"}
+
     @pytest.mark.parametrize("stop", [0.5, 50])
     def test_a_percentage_is_read_as_such(self, stop):
         lm = WorldLM(knowing(20, 21))
