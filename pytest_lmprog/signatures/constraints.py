@@ -9,7 +9,7 @@ from typing import Any
 from pytest_lmprog.canonical import plain
 from pytest_lmprog.errors import CanonicalError
 
-__all__ = ["CONSTRAINTS", "description_of", "keywords", "limits_of", "words"]
+__all__ = ["CONSTRAINTS", "constrained_schema", "description_of", "limits_of", "misfitting", "words"]
 
 CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
 """What a field can be constrained by: pydantic's names."""
@@ -74,18 +74,29 @@ def _shown(name: str, value: Any) -> str:
     return repr(value) if name == "pattern" else str(value)
 
 
-def keywords(limits: Mapping[str, Any], schema_type: Any) -> dict[str, Any]:
-    """Return the JSON schema keywords for ``limits`` on a schema of the type ``schema_type``."""
-    found: dict[str, Any] = {}
+def misfitting(limits: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:
+    """Return the first constraint that has no meaning for values of ``schema``, or None."""
+    parts = schema.get("anyOf", [schema])
+    for name in limits:
+        if all("type" in part and _keyword(name, part["type"]) is None for part in parts):
+            return name
+    return None
+
+
+def constrained_schema(limits: Mapping[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return ``schema`` with the keywords for ``limits``; of alternatives, those that can have them."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [constrained_schema(limits, part) for part in schema["anyOf"]]}
+    keywords: dict[str, Any] = {}
     for name, value in limits.items():
-        key = _keyword(name, schema_type)
+        key = _keyword(name, schema.get("type"))
         if key is None:
             continue
         try:
-            found[key] = plain(value)
+            keywords[key] = plain(value)
         except CanonicalError:
             continue  # a date or a Decimal: told in words and validated
-    return found
+    return {**schema, **keywords}
 
 
 def _keyword(name: str, schema_type: Any) -> str | None:

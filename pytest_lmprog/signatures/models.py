@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pytest_lmprog.canonical import plain
 from pytest_lmprog.errors import SignatureError
-from pytest_lmprog.signatures.constraints import keywords, words
+from pytest_lmprog.signatures.constraints import constrained_schema, words
 from pytest_lmprog.signatures.kinds import Kind, shown
 from pytest_lmprog.signatures.schemas import normalised
 
@@ -24,10 +24,11 @@ def adapter_of(annotation: Any) -> Any:
     """Return pydantic's TypeAdapter. Raises SignatureError for a type that pydantic cannot check."""
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
+    from pydantic_core import SchemaError
 
     try:
         return TypeAdapter(annotation)
-    except (PydanticUserError, NameError, TypeError) as error:
+    except (PydanticUserError, SchemaError, NameError, TypeError) as error:
         name = getattr(annotation, "__name__", None) or str(annotation)
         raise SignatureError(
             f"the type {name} cannot be checked: {str(error).splitlines()[0]}",
@@ -157,8 +158,7 @@ class ConstrainedKind:
 
     def schema(self) -> dict[str, Any]:
         """See Kind."""
-        schema = self.base.schema()
-        return {**schema, **keywords(self.limits, schema.get("type"))}
+        return constrained_schema(self.limits, self.base.schema())
 
     def is_exact(self, value: Any) -> bool:
         """See Kind."""

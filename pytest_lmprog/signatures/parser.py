@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import keyword
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 
 from pytest_lmprog.errors import SignatureError
 from pytest_lmprog.signatures.fields import Field, Role
+from pytest_lmprog.signatures.names import name_problem
 from pytest_lmprog.signatures.resolve import CallerNames
 
 __all__ = ["parse_fields"]
@@ -135,7 +135,7 @@ def _field(
         source.fail(
             "a field cannot have a default here", equals[0], "use the class form: InputField(default=...)"
         )
-    name = _name(source, _Span(span.start, span.end if colon is None else colon))
+    name = _name(source, _Span(span.start, span.end if colon is None else colon), role)
     if colon is None:
         return Field(name=name, role=role)
     second = next((at for mark, at in inside if mark == ":" and at > colon), None)
@@ -154,7 +154,7 @@ def _skip_space(text: str, start: int) -> int:
     return start + len(text[start:]) - len(text[start:].lstrip())
 
 
-def _name(source: _Source, span: _Span) -> str:
+def _name(source: _Source, span: _Span, role: Role) -> str:
     start = _skip_space(source.text, span.start)
     name = source.text[start : span.end].strip()
     if not name:
@@ -164,21 +164,10 @@ def _name(source: _Source, span: _Span) -> str:
     if not name.isidentifier():
         bad = next((i for i in range(1, len(name) + 1) if not name[:i].isidentifier()), 1)
         source.fail(f"{name!r} is not a field name", start + bad - 1, "names are Python identifiers")
-    problem = name_problem(name)
+    problem = name_problem(name, role)
     if problem:
         source.fail(problem, start)
     return name
-
-
-def name_problem(name: str) -> str | None:
-    """Return why ``name`` cannot be the name of a field, or None."""
-    if not name.isidentifier():
-        return f"{name!r} is not a field name (a Python identifier)"
-    if keyword.iskeyword(name):
-        return f"{name!r} is a Python keyword and cannot name a field"
-    if name.startswith("_"):
-        return f"the name {name!r} is reserved: field names do not start with '_'"
-    return None
 
 
 def _annotation(source: _Source, span: _Span, names: CallerNames) -> Any:

@@ -236,7 +236,7 @@ def _pick(value: Any, choices: dict[str, Any]) -> Any:
         if text in choices:
             return choices[text]
         same = folded.get(text.casefold(), [])
-        if len(same) == 1:
+        if same and all(choice is same[0] for choice in same):
             return same[0]
     raise LookupError(value)
 

@@ -13,13 +13,11 @@ from typing import Any, ClassVar, NoReturn, cast, get_origin
 from pytest_lmprog.errors import SignatureError
 from pytest_lmprog.signatures.constraints import description_of
 from pytest_lmprog.signatures.fields import MISSING, Field, Role
-from pytest_lmprog.signatures.parser import name_problem, parse_fields
+from pytest_lmprog.signatures.names import name_problem
+from pytest_lmprog.signatures.parser import parse_fields
 from pytest_lmprog.signatures.resolve import CallerNames, resolved
 
 __all__ = ["Signature", "SignatureMeta", "ensure_signature"]
-
-_ROW_FIELDS = ("id", "split", "weight", "tags")
-_RECORD_NAMES = ("completions", "copy", "get", "items", "keys", "of", "toDict", "values")
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ class SignatureMeta(type):
         """Return the signature under another name."""
         return _made(name, cls.fields.values(), cls._body.given_instructions, cls.__module__)
 
-    def with_field(cls, name: str, **changes: Any) -> type[Signature]:
+    def with_field(cls, name: str, /, **changes: Any) -> type[Signature]:
         """Return the signature with a field changed: ``desc``, ``prefix``, ``annotation``, ``default``."""
         old = cls._field(name)
         unknown = sorted(set(changes) - {"desc", "prefix", "annotation", "default", "constraints"})
@@ -162,7 +160,7 @@ class SignatureMeta(type):
         new = old.changed(**changes)
         return _derived(cls, (new if f.name == name else f for f in cls.fields.values()))
 
-    def with_updated_fields(cls, name: str, type_: Any = None, **changes: Any) -> type[Signature]:
+    def with_updated_fields(cls, name: str, /, type_: Any = None, **changes: Any) -> type[Signature]:
         """The same as ``with_field``, by DSPy's name."""
         return cls.with_field(name, **changes, **({} if type_ is None else {"annotation": type_}))
 
@@ -277,7 +275,7 @@ def _made(name: str, fields: Iterable[Field], instructions: str | None, module: 
 
 def _checked(owner: str, fields: list[Field]) -> Mapping[str, Field]:
     for field in fields:
-        problem = name_problem(field.name) or _reserved(field)
+        problem = name_problem(field.name, field.role)
         if problem:
             raise SignatureError(f"{owner}: {problem}")
         try:
@@ -285,14 +283,6 @@ def _checked(owner: str, fields: list[Field]) -> Mapping[str, Field]:
         except SignatureError as error:
             raise SignatureError(f"{owner}.{field.name}: {error.message}", hint=error.hint) from None
     return MappingProxyType({field.name: field for field in fields})
-
-
-def _reserved(field: Field) -> str | None:
-    if field.name in _ROW_FIELDS:
-        return f"the name {field.name!r} is reserved: it describes a row of a data set"
-    if field.role == "output" and field.name in _RECORD_NAMES:
-        return f"the name {field.name!r} is reserved: predictions have a method of that name"
-    return None
 
 
 def _body_of(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Body:
@@ -373,20 +363,11 @@ def make_signature(
     given = inspect.cleandoc(instructions) if instructions and instructions.strip() else None
     if isinstance(signature, str):
         fields = parse_fields(signature, CallerNames(custom_types or {}))
-        _check_reserved(signature, fields)
     elif isinstance(signature, Mapping):
         fields = tuple(_mapped(name, value) for name, value in signature.items())
     else:
         raise SignatureError(f"a signature is made from a text, not from {signature!r}")
     return _made("StringSignature", fields, given, __name__)
-
-
-def _check_reserved(text: str, fields: tuple[Field, ...]) -> None:
-    del text
-    for field in fields:
-        problem = _reserved(field)
-        if problem:
-            raise SignatureError(problem)
 
 
 def _mapped(name: str, value: Any) -> Field:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pytest_lmprog.errors import SignatureError
-from pytest_lmprog.signatures.constraints import limits_of
+from pytest_lmprog.signatures.constraints import limits_of, misfitting
 from pytest_lmprog.signatures.containers import DictKind, ItemsKind, TupleKind, UnionKind
 from pytest_lmprog.signatures.kinds import Kind
 from pytest_lmprog.signatures.models import ConstrainedKind, ModelKind
@@ -59,9 +59,10 @@ def kind_of(annotation: Any, within: _Within = ()) -> Kind:
     """Return the kind of ``annotation``. Raises SignatureError for one that has no JSON form.
 
     ``within`` holds the classes whose fields are being looked at: a recursive type is only named."""
-    kind = _SCALARS.get(annotation) if _hashable(annotation) else None
-    if kind is not None:
-        return kind
+    if not _hashable(annotation):
+        raise _no_type(annotation)
+    if annotation in _SCALARS:
+        return _SCALARS[annotation]
     origin = get_origin(annotation)
     if origin is not None:
         return _generic(annotation, origin, within)
@@ -70,10 +71,12 @@ def kind_of(annotation: Any, within: _Within = ()) -> Kind:
     for unwrap in ("__value__", "__supertype__"):  # ``type X = ...`` and NewType
         if hasattr(annotation, unwrap) and not isinstance(annotation, str):
             return kind_of(getattr(annotation, unwrap), within)
-    if annotation in _bare_typing():
-        return kind_of(_bare_typing()[annotation], within)
-    raise SignatureError(
-        f"{_named(annotation)} is not a type",
+    raise _no_type(annotation)
+
+
+def _no_type(annotation: Any) -> SignatureError:
+    return SignatureError(
+        f"{_named(annotation)} is not a type that can be told to an LM",
         hint="use plain types, an Enum, a dataclass, a TypedDict or a pydantic model",
     )
 
@@ -86,16 +89,16 @@ def _hashable(value: Any) -> bool:
     return True
 
 
-def _bare_typing() -> dict[Any, Any]:
-    return {typing.List: list, typing.Dict: dict, typing.Tuple: tuple, typing.Set: set}  # noqa: UP006
-
-
 def _named(annotation: Any) -> str:
     return getattr(annotation, "__name__", None) or repr(annotation)
 
 
 def _generic(annotation: Any, origin: Any, within: _Within) -> Kind:
     args = get_args(annotation)
+    if not args and isinstance(origin, type):  # a bare typing.List
+        return _class(origin, within)
+    if origin is type:
+        raise _no_type(annotation)
     if origin is Annotated:
         return constrained(kind_of(args[0], within), args[0], args[1:])
     if origin is Literal:
@@ -122,7 +125,11 @@ def constrained(base: Kind, annotation: Any, metadata: tuple[Any, ...]) -> Kind:
     active = tuple(m for m in metadata if _constrains(m))
     if not active:
         return base
-    kind = ConstrainedKind(base, annotation, active, limits_of(active))
+    limits = limits_of(active)
+    misfit = None if isinstance(base, ModelKind) else misfitting(limits, base.schema())
+    if misfit is not None:
+        raise SignatureError(f"{base.text} cannot be constrained by {misfit}")
+    kind = ConstrainedKind(base, annotation, active, limits)
     kind.check()
     return kind
 
@@ -244,7 +251,10 @@ def _dataclass_members(cls: Any) -> Iterator[tuple[str, Any, bool]]:
 
 def _typeddict_members(cls: Any) -> Iterator[tuple[str, Any, bool]]:
     for name, annotation in _hints(cls).items():
-        yield name, annotation, name in cls.__required_keys__
+        # Texts (``from __future__ import annotations``) hide NotRequired from the class itself.
+        origin = get_origin(annotation)
+        marked = origin in (typing.Required, typing.NotRequired)
+        yield name, annotation, origin is typing.Required if marked else name in cls.__required_keys__
 
 
 def _namedtuple_members(cls: Any) -> Iterator[tuple[str, Any, bool]]:
