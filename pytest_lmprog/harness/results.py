@@ -79,12 +79,15 @@ class CaseOutcome:
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON data: what differs from the defaults."""
-        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
+        return {name: value for name, usual in _DEFAULTS if (value := getattr(self, name)) != usual}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> CaseOutcome:
         """Read what ``to_plain`` returned."""
         return cls(**data)
+
+
+_DEFAULTS = tuple((f.name, f.default) for f in fields(CaseOutcome))
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def test_killed_anywhere_it_resumes_to_the_same_bytes_and_pays_nothing_twice(tmp
     for stop in range(0, calls, 37):
         world = World(tmp_path / f"at{stop}")
         world.brain.stop_after = stop
-        with pytest.raises(BaseException):  # noqa: B017 - whatever a dying process raises
+        with pytest.raises(BaseException):
             world.run(compile=True, max_concurrency=1)
         assert not world.snapshot.exists()
         world.brain.stop_after = None

@@ -1,4 +1,4 @@
-"""A small project to run: a program, data, metrics, and an LM that answers as a pure function of the request."""
+"""A small project: a program, data, metrics, and an LM that answers as a pure function of the request."""
 
 from __future__ import annotations
 
@@ -108,6 +108,7 @@ def make_lm(brain: Brain, model: str = "world/brain", **options: Any) -> Any:
     from pytest_lmprog.lm.pipeline import Pipeline
     from pytest_lmprog.lm.redaction import Scrubber
     from pytest_lmprog.lm.retry import RetryPolicy
+
     from pytest_lmprog.lm.stores.memory import MemoryStore
 
     pipeline = Pipeline(
