@@ -108,7 +108,6 @@ def make_lm(brain: Brain, model: str = "world/brain", **options: Any) -> Any:
     from pytest_lmprog.lm.pipeline import Pipeline
     from pytest_lmprog.lm.redaction import Scrubber
     from pytest_lmprog.lm.retry import RetryPolicy
-
     from pytest_lmprog.lm.stores.memory import MemoryStore
 
     pipeline = Pipeline(
