@@ -17,7 +17,7 @@ from pytest_lmprog.snapshots.diff import diff as compare
 from pytest_lmprog.snapshots.diff import prompt_tokens
 from pytest_lmprog.snapshots.difftext import diff_lines
 from pytest_lmprog.snapshots.edited import looks_edited
-from pytest_lmprog.snapshots.store import pending_path, read
+from pytest_lmprog.snapshots.store import accepted_path, is_pending, pending_path, read
 
 __all__ = ["diff", "diff_of", "edit_notes", "show"]
 
@@ -82,16 +82,26 @@ def _content(content: Any) -> str:
 
 def diff(context: Context, args: argparse.Namespace) -> int:
     """Print what differs between two snapshots, or between an accepted one and its pending one."""
-    old_path = find_one(context.root, context.cwd, args.old)
+    old_path, new_path = _pair(context, args)
+    old, new = read(old_path) if old_path is not None else None, read(new_path)
+    for path, snapshot in ((old_path, old), (new_path, new)):
+        if path is not None and snapshot is not None:
+            context.out.lines(f"{context.shown(path)}: {note}" for note in edit_notes(snapshot))
+    context.out.lines(diff_of(context, old, new))
+    differ = old is None or bool(compare(old, new))
+    return 1 if differ and args.exit_code else 0
+
+
+def _pair(context: Context, args: argparse.Namespace) -> tuple[Path | None, Path]:
+    """Return the files to compare; one name alone means its accepted and its pending snapshot."""
+    named = find_one(context.root, context.cwd, args.old)
     if args.new is not None:
-        new_path = find_one(context.root, context.cwd, args.new)
-    else:
-        new_path = pending_path(old_path)
-        if not new_path.is_file():
-            raise UsageError(f"{args.old} has no pending snapshot to compare with", hint="name two snapshots")
-    found = compare(read(old_path), read(new_path))
-    context.out.lines(diff_lines(found, context.out.style))
-    return 1 if found and args.exit_code else 0
+        return named, find_one(context.root, context.cwd, args.new)
+    accepted = accepted_path(named) if is_pending(named) else named
+    pending = pending_path(accepted)
+    if not pending.is_file():
+        raise UsageError(f"{args.old} has no pending snapshot to compare with", hint="name two snapshots")
+    return (accepted if accepted.is_file() else None), pending
 
 
 def diff_of(context: Context, old: Snapshot | None, new: Snapshot) -> list[str]:

@@ -85,9 +85,9 @@ def data_part(examples: Sequence[Example]) -> dict[str, str]:
     """Return the part of training or validation examples: each by its id, and their order.
 
     Of more than 200, only the total, so that the file stays small. Weights and the choice of inputs count."""
-    digests = {example.id: _example(example) for example in examples}
-    total = {_ORDER: short([[key, value] for key, value in digests.items()])} if digests else {}
-    return total if len(digests) > _MANY_EXAMPLES else {**total, **digests}
+    rows = [(example.id, _example(example)) for example in examples]
+    total = {_ORDER: short(rows)} if rows else {}
+    return total if len(rows) > _MANY_EXAMPLES else {**total, **dict(rows)}
 
 
 def _example(example: Example) -> str:
@@ -222,6 +222,17 @@ def _teleprompter_words(change: Change) -> str:
     return f"teleprompter setting {change.item.removeprefix('settings.')}: {_arrow(change)}"
 
 
+_NOUNS = {
+    "program": "parts of the program's code",
+    "signatures": "parts of the signatures",
+    "trainset": "training examples",
+    "valset": "validation examples",
+    "metrics": "metrics",
+    "metric_helpers": "parts of the metrics' code",
+    "teleprompter": "teleprompter settings",
+}
+
+
 def describe(changes: Iterable[Change], *, most: int = 3) -> list[str]:
     """Return the changes in words, one line each; of a part with more than ``most``, the rest counted."""
     by_part: dict[str, list[Change]] = {}
@@ -232,5 +243,5 @@ def describe(changes: Iterable[Change], *, most: int = 3) -> list[str]:
         lines += [change.text for change in of_part[:most]]
         rest = len(of_part) - most
         if rest > 0:
-            lines.append(f"and {rest} more of {part.replace('_', ' ')}")
+            lines.append(f"and {rest} more {_NOUNS.get(part, part)}")
     return lines

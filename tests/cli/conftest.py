@@ -1,24 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_lmprog.cli import main
 from pytest_lmprog.snapshots import store
-from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline, PredictorSnapshot, Snapshot
+from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline, Snapshot
 from tests.snapshots.strategies import triage
 
 OLD = triage()
+WORDS = "Decide which person should handle a support ticket."
+CLASSIFY = OLD.predictors["classify"]
+MESSAGES = ({"role": "system", "content": f"{WORDS}\n"}, *CLASSIFY.messages[1:])
 NEW = triage(
-    predictors={
-        "classify": PredictorSnapshot(
-            "Decide which person should handle a support ticket.",
-            OLD.predictors["classify"].fields,
-            OLD.predictors["classify"].demos,
-            OLD.predictors["classify"].messages,
-        )
-    },
+    predictors={"classify": replace(CLASSIFY, instructions=WORDS, messages=MESSAGES)},
     baseline={
         "test_team": MetricBaseline(
             1.0, 2, {"refund-1": CaseBaseline("pass", "aaaa"), "login-1": CaseBaseline("pass", "bbbb")}

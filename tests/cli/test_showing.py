@@ -84,6 +84,22 @@ def test_diff_of_two_paths(place):
     assert (code, out) == (0, "no difference\n")
 
 
+def test_diff_of_a_pending_one_alone(place):
+    pending = place.both()
+    assert "[-team-]{+person+}" in place.run("diff", str(pending))[1]
+    place.path().unlink()
+    code, out, _ = place.run("diff", "TestTriage", "--exit-code")
+    assert code == 1
+    assert "no accepted snapshot yet" in out
+    assert "edited by hand" not in out
+
+
+def test_diff_tells_a_hand_edit(place):
+    pending = place.both()
+    pending.write_text(pending.read_text().replace("which person should", "who should", 1), encoding="utf-8")
+    assert "TestTriage.new.yaml: classify was edited by hand" in place.run("diff", "TestTriage")[1]
+
+
 def test_diff_in_colour(place):
     place.both()
     assert "\x1b[31m[-team-]\x1b[0m" in place.run("--color", "always", "diff", "TestTriage")[1]

@@ -14,6 +14,7 @@ from pytest_lmprog.snapshots.fingerprint import (
     describe,
     model_part,
     prompt_format_part,
+    short,
     signatures_part,
     teleprompter_part,
     unchecked,
@@ -118,6 +119,15 @@ def test_the_same_program_has_the_same_fingerprint(project):
     assert UNCHECKED not in before["program"].values()
     assert all(re.fullmatch("[0-9a-f]{12}", value) for part in before.values() for value in part.values())
     assert changes(project, before) == []
+
+
+def test_the_fingerprint_is_the_committed_one(project):
+    """On every Python: a snapshot that was compiled on one is not stale on another."""
+    parts = fingerprint(project)
+    assert {name: short(part) for name, part in parts.items()} == {
+        "program": "a0794fdd3ab9",
+        "signatures": "5e54b6a46ba1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -322,6 +332,6 @@ def test_many_changes_are_counted():
         "training example '0' edited",
         "training example '1' edited",
         "training example '2' edited",
-        "and 7 more of trainset",
+        "and 7 more training examples",
         "model: a -> b",
     ]
