@@ -99,11 +99,11 @@ class Pipeline:
         """Return the stored answer; None if the model is to be asked. Raises ReplayMissError."""
         book = scope.recording
         if book is not None and scope.mode != "all" and (not scope.note_only or scope.mode == "none"):
-            recorded = book.lookup(request)
+            recorded = book.lookup(request, None if scope.mode == "none" else self.address)
             if recorded is not None:
                 return _counted(recorded, scope)
         if scope.mode == "none":
-            raise _miss(request, scope)
+            raise _miss(request, scope, self._rewrite(scope))
         key = request.cache_key(self.endpoint)
         if not self.reuse:
             return None
@@ -203,7 +203,13 @@ class Pipeline:
     def _used(self, request: LMRequest, response: LMResponse, scope: CallScope) -> LMResponse:
         """Count an answer, and note it where the test module's answers are noted."""
         if scope.recording is not None:
-            scope.recording.add(request, response, self.endpoint, replace=scope.mode == "all")
+            scope.recording.add(
+                request,
+                response,
+                self.endpoint,
+                replace=scope.mode == "all",
+                rewrite=lambda text: self._rewrite(scope)(text),  # most answers are known: built if need be
+            )
         return _counted(response, scope)
 
     def capabilities(self, model: str) -> Capabilities:
@@ -300,9 +306,9 @@ def _final(error: LMError, attempt: int) -> LMError:
     return error
 
 
-def _miss(request: LMRequest, scope: CallScope) -> ReplayMissError:
+def _miss(request: LMRequest, scope: CallScope, rewrite: Callable[[str], str]) -> ReplayMissError:
     if scope.recording is not None:
-        return ReplayMissError(scope.recording.explain_miss(request, scope.label))
+        return ReplayMissError(scope.recording.explain_miss(request, scope.label, rewrite=rewrite))
     label = f" for {scope.label}" if scope.label else ""
     return ReplayMissError(
         f"no recorded answer{label}: nothing is recorded here and --lm-record=none calls no LM"

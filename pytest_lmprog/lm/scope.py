@@ -57,9 +57,9 @@ class AnswerStore(Protocol):
 class RecordingBook(Protocol):
     """The recorded answers of one test module."""
 
-    def lookup(self, request: LMRequest, endpoint: str | None = None) -> LMResponse | None:
+    def lookup(self, request: LMRequest, endpoint: Callable[[], str] | None = None) -> LMResponse | None:
         """Return the recorded answer, or None. Raises RecordingError on damage, and where two addresses
-        (``endpoint``, as in the cache key) ask the same request in one run."""
+        ask the same request in one run; ``endpoint`` tells the one that asks, called only if need be."""
         ...
 
     def add(

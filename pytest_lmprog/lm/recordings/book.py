@@ -47,24 +47,25 @@ class Book:
         self._damage: RecordingError | None = None
         self._answers: dict[str, LMResponse] = {}
         self._used: set[str] = set()
-        self._asked: dict[str, str] = {}
+        self._asked: dict[str, str | Callable[[], str]] = {}
         self._new = Index(self.path)
         self._replaced: set[str] = set()
         self._added: list[str] = []
 
-    def lookup(self, request: LMRequest, endpoint: str | None = None) -> LMResponse | None:
+    def lookup(self, request: LMRequest, endpoint: Callable[[], str] | None = None) -> LMResponse | None:
         """Return the recorded answer, or None.
 
-        With ``endpoint``, the address that asks, two addresses that ask the same request in one run are
-        a RecordingError: a recording has one answer for both.
+        With ``endpoint``, which tells the address that asks (a function, because that may mean to hash a
+        model's weights), two addresses that ask the same request in one run are a RecordingError: a
+        recording has one answer for both.
         """
         key = request.key
         response = self._answers.get(key) or self._find(key)
         if response is None:
             return None
         self._used.add(key)
-        if endpoint is not None and self._asked.setdefault(key, endpoint) != endpoint:
-            raise self._two_endpoints(request, endpoint)
+        if endpoint is not None and self._asked.setdefault(key, endpoint) is not endpoint:
+            self._check_endpoint(request, endpoint())
         return response
 
     def add(
@@ -84,7 +85,7 @@ class Book:
         """
         key = request.key
         if self._asked.setdefault(key, endpoint) != endpoint:
-            raise self._two_endpoints(request, endpoint)
+            self._check_endpoint(request, endpoint)
         index = self._load()
         with self._lock:
             self._used.add(key)
@@ -255,8 +256,11 @@ class Book:
         if ours.endpoint != theirs.endpoint:
             raise self._endpoint_error(str(ours.request.get("model")), "")
 
-    def _two_endpoints(self, request: LMRequest, endpoint: str) -> RecordingError:
-        return self._endpoint_error(request.model, f" ({self._asked[request.key]} and {endpoint})")
+    def _check_endpoint(self, request: LMRequest, endpoint: str) -> None:
+        first = self._asked[request.key]
+        address = first if isinstance(first, str) else first()
+        if address != endpoint:
+            raise self._endpoint_error(request.model, f" ({address} and {endpoint})")
 
     def _endpoint_error(self, model: str, addresses: str) -> RecordingError:
         return RecordingError(
