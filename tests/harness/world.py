@@ -106,7 +106,7 @@ def make_lm(brain: Brain, model: str = "world/brain", **options: Any) -> Any:
     from pytest_lmprog.lm.limiter import Limiter
     from pytest_lmprog.lm.model import PipelineLM
     from pytest_lmprog.lm.pipeline import Pipeline
-    from pytest_lmprog.lm.redaction import Scrubber
+    from pytest_lmprog.lm.redaction import secrets_of
     from pytest_lmprog.lm.retry import RetryPolicy
     from pytest_lmprog.lm.stores.memory import MemoryStore
 
@@ -116,7 +116,7 @@ def make_lm(brain: Brain, model: str = "world/brain", **options: Any) -> Any:
         store=MemoryStore(),
         limiter=Limiter(8),
         retry=RetryPolicy(0),
-        scrubber=Scrubber,
+        scrubber=lambda: secrets_of(None),
     )
     lm = object.__new__(PipelineLM)
     lm._set(_model=model, _params=options, _pipeline=pipeline, _secrets=frozenset())
