@@ -90,7 +90,7 @@ class LiteLLMTransport:
 
 @dataclass(frozen=True)
 class Target:
-    """Whom litellm is to ask: its model string, and the address and key where they are not its own to find."""
+    """Whom litellm is to ask: a model string, and address and key where it shall not find them itself."""
 
     model: str
     api_base: str | None = None
@@ -117,6 +117,7 @@ def _litellm() -> Any:
         import litellm
 
         _ = litellm.completion, litellm.completion_cost  # these load most of it, with warnings of their own
+        litellm.ModelResponse(choices=[litellm.Choices(message=litellm.Message(content=""))])
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     logger = logging.getLogger("LiteLLM")
@@ -148,9 +149,7 @@ def _meant(litellm: Any, model: str) -> str:
         near = get_close_matches(model, sorted(litellm.model_cost), 3)
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return (
-        "write it as provider/model, e.g. 'openai/gpt-4o-mini', or 'local/smollm2-135m' for the embedded one"
-    )
+    return "write it as provider/model ('openai/gpt-4o-mini'); the embedded model is 'local/smollm2-135m'"
 
 
 def _cost(litellm: Any, answer: Any, model: str) -> float | None:
@@ -202,7 +201,7 @@ def _protocol(asked: Asked) -> Iterator[None]:
     try:
         yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, CanonicalError) as error:
-        detail = {IndexError: "it has no choices"}.get(type(error), str(error))
+        detail = "it has no choices" if isinstance(error, IndexError) else str(error)
         raise LMResponseError(
             f"{asked.who} sent an answer that is not a chat completion: {asked.scrub(detail)}",
             hint="is api_base the address of an OpenAI-compatible server (often it ends in /v1)?",

@@ -88,7 +88,7 @@ class PipelineLM:
         return self._pipeline.complete(request)
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
-        """The same, without blocking the event loop. A call whose task is cancelled is finished and stored."""
+        """The same, without blocking the event loop. A cancelled task leaves its call to be stored."""
         return await self._pipeline.acomplete(request)
 
     def __call__(

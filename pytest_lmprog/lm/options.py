@@ -52,7 +52,7 @@ _OF_A_CALL = {
     "messages": "messages are given with each call",
     "model": "the model is the LM's first argument",
     "n": "ask for samples where they are used: Predict(..., n=3) or lm(prompt, n=3)",
-    "response_format": "it follows from the signature and the adapter; lm(prompt, response_format=...) sets it",
+    "response_format": "it follows from the signature; lm(prompt, response_format=...) sets it",
     "rollout": "ask for samples where they are used: Predict(..., n=3) or lm(prompt, n=3)",
     "stream": "answers are stored whole; there is no streaming",
     "stream_options": "answers are stored whole; there is no streaming",

@@ -89,7 +89,9 @@ class Pipeline:
             scope.limit.take()
         try:
             found = self._look_up(request, scope)
-            return found or await workers.run(lambda: self._fetch(request, scope))
+            if found is None:
+                found = await workers.run(lambda: self._fetch(request, scope))
+            return found
         except LMRequestError:
             if scope.limit is not None:
                 scope.limit.give_back()

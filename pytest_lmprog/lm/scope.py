@@ -205,7 +205,8 @@ class CallScope:
     ----------
     mode: ``none`` replays only, ``new`` asks for what is not stored, ``all`` asks each request once more.
     recording: the book that is looked up first and noted into, or None.
-    note_only: add used answers to ``recording`` but do not answer from it (compile with ``lm_record_compile``).
+    note_only: add used answers to ``recording`` but do not answer from it (``lm_record_compile``), unless
+        nothing else may answer.
     cache: the store behind it; None means the LM's own memory.
     budget: charged before each live call, or None.
     tally: counts every call, or None.

@@ -10,6 +10,7 @@ import contextvars
 import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -89,10 +90,8 @@ def _deliver(loop: AbstractEventLoop, future: Future[Any], work: Callable[[], An
         else:
             future.set_exception(error)
 
-    try:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(settle)
-    except RuntimeError:
-        pass  # the loop is closed: nobody waits any more
 
 
 workers = Workers()
