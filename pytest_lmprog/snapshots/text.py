@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,7 @@ _BANNER = """\
 # Instructions, fields and demos are what counts; the messages show what they render to.
 # `lmprog show FILE` prints the messages as sent, `lmprog diff OLD NEW` compares by meaning.
 """
+_SECTION = re.compile(r"(?<!\n)\n(fingerprint|predictors|baseline):\n")
 _PENDING = "# Pending: `lmprog accept FILE` (or `lmprog review`) makes it the accepted snapshot.\n"
 
 
@@ -93,10 +95,10 @@ def _normal_metric(name: str, metric: MetricBaseline) -> MetricBaseline:
 
 
 def _spaced(text: str) -> str:
-    """Put an empty line before each large section (keys at the line's start are top-level ones)."""
-    for section in ("fingerprint", "predictors", "baseline"):
-        text = text.replace(f"\n{section}:\n", f"\n\n{section}:\n", 1)
-    return text
+    """Put an empty line before each large section (keys at the line's start are top-level ones).
+
+    Not behind an empty line: that ends a block which keeps its empty lines."""
+    return _SECTION.sub(r"\n\n\1:\n", text)
 
 
 def _document(snapshot: Snapshot) -> dict[str, Any]:

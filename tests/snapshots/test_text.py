@@ -47,6 +47,14 @@ def test_what_a_block_cannot_hold_is_quoted_on_one_line():
     assert r'    instructions: "a \nb\L\N\r\n"' in shown("a \nb\u2028\x85\r\n")
 
 
+def test_empty_lines_at_the_end_of_a_section_are_kept():
+    messages = ({"role": "system", "content": "a\n\n\n"},)
+    predictors = {"p": PredictorSnapshot("b\n\n", (), (), messages)}
+    for baseline in ({}, triage().baseline):
+        snapshot = triage(predictors=predictors, baseline=baseline)
+        assert from_text(to_text(snapshot)) == snapshot
+
+
 def test_numbers_keep_their_kind():
     snapshot = triage(
         predictors={"p": PredictorSnapshot("x", (), ({"a": 1.0, "b": 1, "c": True, "d": "1"},))}
