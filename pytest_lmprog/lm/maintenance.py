@@ -17,8 +17,9 @@ from pathlib import Path
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import CacheError, CanonicalError
 from pytest_lmprog.lm.entry import Entry, decode_entry
+from pytest_lmprog.lm.stores import DATABASE
 from pytest_lmprog.lm.stores.disk import DiskStore
-from pytest_lmprog.lm.stores.sqlite import DATABASE, RowReader, find_damage
+from pytest_lmprog.lm.stores.sqlite import RowReader, find_damage
 
 __all__ = [
     "CacheCheck",

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from pytest_lmprog.errors import CacheError, LmprogWarning
-from pytest_lmprog.lm.stores import open_store
+from pytest_lmprog.lm.stores import DATABASE, open_store
 from pytest_lmprog.lm.stores.disk import DiskStore
-from pytest_lmprog.lm.stores.sqlite import DATABASE, RowReader, checksum
+from pytest_lmprog.lm.stores.sqlite import RowReader, checksum
 
 KEY = "a" * 64
 OTHER = "b" * 64
@@ -57,10 +57,16 @@ class TestFolder:
         DiskStore(folder).set(KEY, b"x")
         assert (folder / ".gitignore").read_bytes() == b"*\n"
 
-    def test_diskcache_is_imported_on_first_use_only(self) -> None:
+    def test_a_folder_of_the_users_is_not_ignored(self, folder: Path) -> None:
+        folder.mkdir()
+        DiskStore(folder).set(KEY, b"x")
+        assert not (folder / ".gitignore").exists()
+
+    def test_diskcache_and_sqlite_are_imported_on_first_use_only(self) -> None:
         code = (
             "import sys; from pathlib import Path; from pytest_lmprog.lm.stores.disk import DiskStore\n"
-            "assert DiskStore(Path('nowhere')).get('a') is None; assert 'diskcache' not in sys.modules"
+            "assert DiskStore(Path('nowhere')).get('a') is None\n"
+            "assert not {'diskcache', 'sqlite3'} & set(sys.modules)"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
 

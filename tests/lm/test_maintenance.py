@@ -24,8 +24,9 @@ from pytest_lmprog.lm.maintenance import (
     import_cache,
     verify_cache,
 )
+from pytest_lmprog.lm.stores import DATABASE
 from pytest_lmprog.lm.stores.disk import DiskStore
-from pytest_lmprog.lm.stores.sqlite import DATABASE, checksum
+from pytest_lmprog.lm.stores.sqlite import checksum
 from pytest_lmprog.lm.types import Capabilities
 from tests.lm.recordings.helpers import ENDPOINT, answer, ask
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_lmprog.canonical import canonical_json, digest_bytes
+from pytest_lmprog.lm.stores.folder import make_cache_folder
 
 __all__ = ["read_last_used", "write_last_used"]
 
@@ -28,7 +29,8 @@ def write_last_used(cache_dir: Path, recording: Path, keys: Iterable[str]) -> No
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     data = {"format": _FORMAT, "recording": recording.name, "keys": sorted(set(keys))}
     with suppress(OSError):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(Path(cache_dir))
+        target.parent.mkdir(exist_ok=True)
         temporary.write_bytes(canonical_json(data) + b"\n")
         os.replace(temporary, target)
 

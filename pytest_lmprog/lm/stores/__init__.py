@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_lmprog.lm.stores.tiered import TieredStore
 
-__all__ = ["open_store"]
+__all__ = ["DATABASE", "open_store"]
+
+DATABASE = "cache.db"
+"""Name of the database file in a cache folder; diskcache's."""
 
 
 def open_store(directory: Path, *, warn: Callable[[str], None] | None = None) -> TieredStore:

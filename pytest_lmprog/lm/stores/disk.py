@@ -7,14 +7,15 @@ in this run; a row that is not ours is reported and read as a miss.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_lmprog.errors import CacheError
 from pytest_lmprog.lm.claims import Claim, FileClaims
-from pytest_lmprog.lm.stores.sqlite import DATABASE, RowReader, find_damage
+from pytest_lmprog.lm.stores import DATABASE
+from pytest_lmprog.lm.stores.folder import make_cache_folder
 from pytest_lmprog.lm.stores.warn import WarnOnce
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class DiskStore:
             return rows.get(key)
         except CacheError as error:
             self._warn(f"{self._shown}: row {key[:12]}... is not used: {error}")
-        except (sqlite3.Error, OSError) as error:
+        except _failures() as error:
             self._give_up(str(error))
         return None
 
@@ -64,7 +65,7 @@ class DiskStore:
         writer = self._writer or self._open_for_writing()
         try:
             writer.put(key, value)
-        except (sqlite3.Error, OSError) as error:
+        except _failures() as error:
             raise self._unusable(self._note(error)) from None
 
     def claim(self, key: str) -> Claim:
@@ -106,6 +107,7 @@ class DiskStore:
 
     def _open_alone(self) -> None:
         from pytest_lmprog.lm.stores.rows import RowCache
+        from pytest_lmprog.lm.stores.sqlite import find_damage
 
         path = self.directory / DATABASE
         damage = find_damage(path)
@@ -113,34 +115,30 @@ class DiskStore:
             raise self._unusable(self._set_broken(damage))
         try:
             self._reader = self._writer = RowCache(self.directory)
-        except (sqlite3.Error, OSError) as error:
+        except _failures() as error:
             self._open_read_only(path, str(error))
 
     def _open_read_only(self, path: Path, reason: str) -> None:
+        from pytest_lmprog.lm.stores.sqlite import RowReader
+
         try:
             self._reader = RowReader(path)
-        except sqlite3.Error:
+        except _failures():
             raise self._unusable(self._set_broken(reason)) from None
 
     def _make_folder(self) -> None:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            ignore = self.directory / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8", newline="\n")
-        except OSError:
-            pass  # A read-only project still replays; a write says that it failed.
+        with suppress(OSError):  # a read-only project still replays; a write says that it failed
+            make_cache_folder(self.directory)
 
     def _give_up(self, reason: str) -> None:
         self._warn(str(self._unusable(self._set_broken(reason))))
 
     def _note(self, error: Exception) -> str:
         """Stop using a database that is damaged; a full disk or a lock may pass."""
-        return (
-            str(error)
-            if isinstance(error, sqlite3.OperationalError | OSError)
-            else self._set_broken(str(error))
-        )
+        import sqlite3
+
+        passing = isinstance(error, sqlite3.OperationalError | OSError)
+        return str(error) if passing else self._set_broken(str(error))
 
     def _set_broken(self, reason: str) -> str:
         self._broken = reason
@@ -152,3 +150,11 @@ class DiskStore:
             f"{self._shown} cannot be used ({reason}); the run goes on with answers kept in memory only",
             hint=f"nothing in it was changed; delete {os.fspath(self.directory)} to start a new cache",
         )
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a database that cannot be used raises. Looked up when something is raised: a run that is
+    answered from recordings never imports sqlite3."""
+    import sqlite3
+
+    return sqlite3.Error, OSError

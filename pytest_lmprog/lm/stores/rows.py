@@ -11,7 +11,8 @@ from pathlib import Path
 import diskcache
 
 from pytest_lmprog.errors import CacheError
-from pytest_lmprog.lm.stores.sqlite import DATABASE, MODE_RAW, Connection, check_row, checksum
+from pytest_lmprog.lm.stores import DATABASE
+from pytest_lmprog.lm.stores.sqlite import MODE_RAW, Connection, check_row, checksum
 
 __all__ = ["BytesDisk", "RowCache"]
 

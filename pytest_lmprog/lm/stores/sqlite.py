@@ -14,9 +14,8 @@ from urllib.parse import quote
 
 from pytest_lmprog.errors import CacheError
 
-__all__ = ["DATABASE", "MODE_RAW", "Connection", "RowReader", "check_row", "checksum", "find_damage"]
+__all__ = ["MODE_RAW", "Connection", "RowReader", "check_row", "checksum", "find_damage"]
 
-DATABASE = "cache.db"
 MODE_RAW = 1
 """diskcache's mark for a value stored as it is. Others stand for files and pickles, and are refused."""
 

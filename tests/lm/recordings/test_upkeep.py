@@ -81,6 +81,10 @@ class TestLastRun:
         write_last_used(tmp_path / "cache", path, ["c"])
         assert read_last_used(tmp_path / "cache", path) == {"c"}
 
+    def test_a_new_cache_folder_is_ignored_by_git(self, tmp_path: Path, path: Path) -> None:
+        write_last_used(tmp_path / "cache", path, [])
+        assert (tmp_path / "cache" / ".gitignore").read_text() == "*\n"
+
     def test_recordings_of_one_name_do_not_mix(self, tmp_path: Path, path: Path) -> None:
         write_last_used(tmp_path / "cache", path, ["a"])
         assert read_last_used(tmp_path / "cache", tmp_path / "other" / path.name) is None
