@@ -213,8 +213,11 @@ class _Reports:
         return self._conclusion
 
     def _conclude(self, session: pytest.Session, *, interrupted: bool) -> None:
-        used = self._conclusion is not None or _uses_run(self._config)
-        if used and not self._config.option.collectonly:
+        if self._conclusion is None and not _uses_run(self._config):
+            return
+        from pytest_lmprog.plugin import surroundings
+
+        if self._conclusion is not None or surroundings.existing_session(self._config) is not None:
             self._begun().conclude(session, lost=self._lost, interrupted=interrupted)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,7 @@ from pytest_lmprog.errors import ConfigurationError
 from pytest_lmprog.plugin import surroundings
 from pytest_lmprog.plugin.outcome import steady_assertions
 from pytest_lmprog.plugin.progress import CompileProgress, say
+from pytest_lmprog.reports.terminal import bound_lines, compile_text
 
 if TYPE_CHECKING:
     from pytest_lmprog.plugin.run import Run
@@ -35,18 +36,7 @@ def compile_unit(runner: UnitRunner) -> None:
     progress = CompileProgress(run.config, plan.name, session.tally_of(plan.id).count)
     with steady_assertions():
         outcome = session.compile(plan.unit, progress, fixture_lm=runner.fixture_lm())
-    progress.end(_done_text(plan, outcome))
-
-
-def _done_text(plan: UnitPlan, outcome: Any) -> str:
-    count = outcome.calls
-    cached = f" ({count.cached_share:.0%} cached)" if count.calls else ""
-    result = outcome.result
-    if result is None:
-        return f"measured {plan.name} as written: {count.calls} calls{cached}"
-    best = "" if result.score is None else f", best {result.score:.3f} on {result.validated_on} examples"
-    stopped = ", stopped by the budget" if outcome.stopped_by_budget else ""
-    return f"compiled {plan.name}: {count.calls} calls{cached}{best}{stopped}"
+    progress.end(f"{plan.name}: {compile_text(outcome)}")
 
 
 def require_asserts(config: pytest.Config) -> None:
@@ -75,13 +65,8 @@ def fill_shared(run: Run, plan: UnitPlan) -> None:
 def dry_run(run: Run) -> None:
     """Print the most that compiling the selected units can cost."""
     session = surroundings.session_of(run.config)
-    lines = []
-    for plan in _selected(run):
-        for metric in plan.metrics.values():
-            metric.require_compilable()
-        bound = session.bound(plan.unit)
-        lines.append(f"{plan.id}: {bound}")
-    say(run.config, ["", "lmprog: the most that --lm-compile can cost; nothing was called", *lines])
+    bounds = [session.bound(plan.unit) for plan in _selected(run)]
+    say(run.config, ["", *bound_lines(bounds)])
 
 
 def _selected(run: Run) -> list[UnitPlan]:

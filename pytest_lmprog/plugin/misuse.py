@@ -22,15 +22,35 @@ _FIRST_ARGUMENT = {"lm_program": "program", "lm_examples": "source"}
 
 def checked(collector: pytest.Module | pytest.Class, report: pytest.CollectReport) -> pytest.CollectReport:
     """Return ``report``, turned into a failure where an ``lm_*`` mark landed on what is no test."""
+    text = _unittest(collector) or _misuse(collector, report)
+    if text is not None:
+        report.outcome = "failed"
+        report.result = []
+        report.longrepr = text
+    return report
+
+
+def _unittest(collector: Any) -> str | None:
+    if type(collector).__name__ != "UnitTestCase":
+        return None
+    mark = next((m.name for m in collector.iter_markers() if m.name.startswith("lm_")), None)
+    if mark is None:
+        return None
+    place = _line_of(collector.path, rf"^class {collector.name}\b")
+    return (
+        f"{place}: {mark}: {collector.name} is a "
+        "unittest.TestCase, whose tests take no fixtures, hence no example or prediction\n"
+        "  hint: make it a plain class"
+    )
+
+
+def _misuse(collector: Any, report: pytest.CollectReport) -> str | None:
     found = next(_misused(collector, report), None)
     if found is None:
-        return report
+        return None
     name, obj, mark = found
     _unmark(obj)
-    report.outcome = "failed"
-    report.result = []
-    report.longrepr = _explain(collector.path, name, obj, mark)
-    return report
+    return _explain(collector.path, name, obj, mark)
 
 
 def _misused(collector: Any, report: pytest.CollectReport) -> Iterator[tuple[str, Any, str]]:
@@ -94,18 +114,21 @@ def _unmark(obj: Any) -> None:
 def _explain(path: Path, name: str, obj: Any, mark: str) -> str:
     kind = "class" if isinstance(obj, type) else "function"
     argument = _FIRST_ARGUMENT.get(mark)
-    hint = f"@pytest.mark.{mark}({argument}={name})" if argument else f"put @pytest.mark.{mark} on the test"
+    place = _line_of(path, rf"\b{mark}\(\s*([\w.]+\.)?{name}\s*,?\s*\)")
+    if argument is None or ":" not in place:
+        place = place if ":" in place else _line_of(path, rf"^(def|class) {name}\b")
+        return f"{place}: {mark} marks the {kind} {name}, which is no test\n  hint: put {mark} on a test"
     return (
-        f"{_line_of(path, name, mark)}: {mark} marks the {kind} {name}, which is no test: to pytest, a mark "
-        f"whose only argument is a class or function decorates it\n  hint: {hint}"
+        f"{place}: {mark} marks the {kind} {name}, which is no test: to pytest, a mark whose only argument "
+        f"is a class or function decorates it\n  hint: @pytest.mark.{mark}({argument}={name})"
     )
 
 
-def _line_of(path: Path, name: str, mark: str) -> str:
+def _line_of(path: Path, pattern: str) -> str:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return path.name
-    wanted = re.compile(rf"\b{mark}\(\s*([\w.]+\.)?{name}\s*,?\s*\)")
+    wanted = re.compile(pattern)
     found = next((number for number, line in enumerate(lines, 1) if wanted.search(line)), None)
     return path.name if found is None else f"{path.name}:{found}"

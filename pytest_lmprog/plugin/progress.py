@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.reports.progress import progress_line
 from pytest_lmprog.teleprompt.base import ProgressEvent
 
-__all__ = ["CompileProgress", "progress_text", "say"]
+__all__ = ["CompileProgress", "say"]
 
 _LIVE_EVERY = 0.1
 _PLAIN_EVERY = 10.0
@@ -54,11 +55,11 @@ class CompileProgress:
         if now - self._shown < pause and not (changed and not self._live):
             return
         self._shown, self._phase = now, event.phase
-        text = progress_text(self._unit, event, self._count(), now - self._begun)
+        width = self._reporter._tw.fullwidth - 1
+        text = progress_line(self._unit, event, self._count(), elapsed=now - self._begun, width=width)
         with _uncaptured(self._config):
             if self._live:
-                width = self._reporter._tw.fullwidth
-                self._reporter.rewrite(text[: width - 1], erase=True)
+                self._reporter.rewrite(text, erase=True)
             else:
                 self._reporter.ensure_newline()
                 self._reporter.write_line(text)
@@ -93,23 +94,3 @@ def _uncaptured(config: pytest.Config) -> Iterator[None]:
     capture: Any = config.pluginmanager.get_plugin("capturemanager")
     with nullcontext() if capture is None else capture.global_and_fixture_disabled():
         yield
-
-
-def progress_text(unit: str, event: ProgressEvent, count: TallyCount, seconds: float) -> str:
-    """Return one line: phase, runs, calls, cached share, best score, time that is left."""
-    parts = [f"compiling {unit}: {event.phase} {event.done}/{event.total} runs"]
-    parts.append(f"{count.calls} calls" + (f" ({count.cached_share:.0%} cached)" if count.calls else ""))
-    if event.best is not None:
-        parts.append(f"best {event.best:.3f}")
-    if event.candidate:
-        parts.append(event.candidate)
-    if 0 < event.done < event.total:
-        parts.append(f"about {_duration(seconds / event.done * (event.total - event.done))} left")
-    return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 100:
-        return f"{whole} s"
-    return f"{whole // 60} min" if whole < 6000 else f"{whole / 3600:.1f} h"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_lmprog.plugin import header
+from pytest_lmprog.plugin import header, surroundings
+from pytest_lmprog.reports.terminal import compile_lines, summary_lines, written_lines
 
 if TYPE_CHECKING:
     from pytest_lmprog.plugin.conclude import Conclusion
@@ -13,19 +14,26 @@ __all__ = ["write"]
 
 
 def write(terminalreporter: Any, conclusion: Conclusion) -> None:
-    """Write the summary of a run; nothing where no unit was tested and no call made."""
-    from pytest_lmprog.reports.terminal import summary_lines
-
+    """Write the summary of a run; nothing where no unit was tested and nothing written."""
     width = terminalreporter._tw.fullwidth
-    found = summary_lines(conclusion.results, conclusion.verdicts, conclusion.written, width=width)
-    if not found:
+    lines = _lines(conclusion, width)
+    if not lines:
         return
     terminalreporter.write_sep("=", "LM programs")
     if _is_distributed(terminalreporter.config):
-        for line in header.lines(terminalreporter.config):
-            terminalreporter.write_line(line)
-    for line in found:
+        lines = [*header.lines(terminalreporter.config), *lines]
+    for line in lines:
         terminalreporter.write_line(line)
+
+
+def _lines(conclusion: Conclusion, width: int) -> list[str]:
+    session = surroundings.existing_session(conclusion.config)
+    compiled = [] if session is None else list(session.compiled.values())
+    return [
+        *compile_lines(compiled, conclusion.results, width=width),
+        *summary_lines(conclusion.results, width=width),
+        *written_lines(conclusion.written, width=width),
+    ]
 
 
 def _is_distributed(config: Any) -> bool:
