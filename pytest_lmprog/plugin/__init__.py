@@ -5,6 +5,7 @@ Installed but unused it costs a handful of modules. Anything heavy lives in the 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +91,11 @@ def _is_used(metafunc: pytest.Metafunc) -> bool:
 
 def _is_lmprog_loaded(metafunc: pytest.Metafunc, names: frozenset[str]) -> bool:
     # Other projects have fixtures called ``lm`` or ``example`` too; those are none of ours.
-    definitions = metafunc._arg2fixturedefs
-    return any(getattr(d.func, "__module__", "") == __name__ for n in names for d in definitions.get(n, ()))
+    # An overridden ``lm`` is ours if the project has loaded our LMs to make it.
+    if "lm" in names and "pytest_lmprog.lm.types" in sys.modules:
+        return True
+    found = (metafunc._arg2fixturedefs.get(name, ())[-1:] for name in names)
+    return any(getattr(one.func, "__module__", "") == __name__ for last in found for one in last)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

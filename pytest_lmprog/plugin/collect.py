@@ -81,7 +81,10 @@ def _begin(metafunc: pytest.Metafunc) -> Generation:
     if mark is None:
         _require_no_unit_marks(definition)
         return Generation(metafunc, (), False)
-    plans = _plans(run, definition, read_mark(ProgramMark, mark), is_metric)
+    program = read_mark(ProgramMark, mark)
+    if not is_metric and "lm_program" not in metafunc.fixturenames:
+        return Generation(metafunc, (), False)
+    plans = _plans(run, definition, program, is_metric)
     run.functions[definition.nodeid] = plans
     if is_metric:
         _parametrize(metafunc, run, plans)

@@ -69,7 +69,13 @@ def lm():
     return lmp.ScriptedLM(answer)
 """
 
-WORDS = {"charged": "billing", "Refund": "billing", "log in": "account", "password": "account", "dark": "feature"}
+WORDS = {
+    "charged": "billing",
+    "Refund": "billing",
+    "log in": "account",
+    "password": "account",
+    "dark": "feature",
+}
 
 UNIT = """
 import pytest

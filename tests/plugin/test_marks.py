@@ -8,7 +8,9 @@ HEAD = "import pytest\nimport pytest_lmprog as lmp\nfrom program import Triage\n
 
 
 def unit(marks: str, body: str = "assert prediction") -> str:
-    return f"{HEAD}\n{marks}\nclass TestTriage:\n    def test_team(self, example, prediction):\n        {body}\n"
+    return (
+        f"{HEAD}\n{marks}\nclass TestTriage:\n    def test_team(self, example, prediction):\n        {body}\n"
+    )
 
 
 EXAMPLES = '@pytest.mark.lm_examples("tickets.yaml", split="dev")'
@@ -31,7 +33,7 @@ def test_strict_markers_accept_them(project) -> None:
     ("marks", "message"),
     [
         (
-            f'@pytest.mark.lm_program(program=Triage, telepromter=1)\n{EXAMPLES}',
+            f"@pytest.mark.lm_program(program=Triage, telepromter=1)\n{EXAMPLES}",
             "lm_program has no argument 'telepromter'; did you mean 'teleprompter'?",
         ),
         (f'{PROGRAM}\n@pytest.mark.lm_examples("tickets.yaml", spilt="dev")', "did you mean 'split'?"),
@@ -40,7 +42,10 @@ def test_strict_markers_accept_them(project) -> None:
         (f"@pytest.mark.lm_program(program=Triage, lm=[])\n{EXAMPLES}", "lm must be not empty"),
         (f"@pytest.mark.lm_program(program=Triage, lm=['a/m', 'a/m'])\n{EXAMPLES}", "is named twice"),
         (f"@pytest.mark.lm_program(program=Triage, max_calls=0)\n{EXAMPLES}", "max_calls must be 1 or more"),
-        (f"@pytest.mark.lm_program(program=Triage, name='a/b')\n{EXAMPLES}", "name must be a plain file name"),
+        (
+            f"@pytest.mark.lm_program(program=Triage, name='a/b')\n{EXAMPLES}",
+            "name must be a plain file name",
+        ),
         (
             f"@pytest.mark.lm_program(program=Triage, teleprompter=lmp.BootstrapFewShot)\n{EXAMPLES}",
             "teleprompter must be an instance, not the class BootstrapFewShot",
@@ -53,12 +58,18 @@ def test_strict_markers_accept_them(project) -> None:
         (f"@pytest.mark.lm_program(program=lambda: 1 / 0)\n{EXAMPLES}", "raised ZeroDivisionError"),
         (f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_repeat(0)", "n must be a whole number, 1 or more"),
         (f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_repeat()", "lm_repeat lacks n="),
-        (f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_gate(min_score=7)", "min_score must be a number from 0 to 1"),
+        (
+            f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_gate(min_score=7)",
+            "min_score must be a number from 0 to 1",
+        ),
         (f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_gate(max_regression=1)", "did you mean 'max_regressions'?"),
         (f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_metric(weight=0)", "weight must be a number above 0"),
         (f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_metric(1, True, 3)", "takes 2 positional arguments, not 3"),
         (f"{PROGRAM}\n{PROGRAM}\n{EXAMPLES}", "lm_program is given 2 times"),
-        (f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_exmples('x')", "no mark 'lm_exmples'; did you mean 'lm_examples'?"),
+        (
+            f"{PROGRAM}\n{EXAMPLES}\n@pytest.mark.lm_exmples('x')",
+            "no mark 'lm_exmples'; did you mean 'lm_examples'?",
+        ),
         (PROGRAM, "lm_program without lm_examples"),
         (EXAMPLES, "lm_examples without lm_program"),
         ('@pytest.mark.lm_examples("tickets.yaml", limit=0)\n' + PROGRAM, "limit must be 1 or more"),

@@ -16,7 +16,9 @@ def assert_told(result: pytest.RunResult, *lines: str) -> None:
 
 
 def test_an_import_that_fails_by_it(project) -> None:
-    project.test(f"import pytest\nfrom program import Triage\n\n@pytest.mark.lm_program(Triage)\n{EXAMPLES}\n{BODY}")
+    project.test(
+        f"import pytest\nfrom program import Triage\n\n@pytest.mark.lm_program(Triage)\n{EXAMPLES}\n{BODY}"
+    )
     assert_told(
         project.run(),
         "test_support.py:4: lm_program marks the class Triage, which is no test: *",
@@ -25,7 +27,10 @@ def test_an_import_that_fails_by_it(project) -> None:
 
 
 def test_a_program_that_takes_an_argument(project) -> None:
-    project.write("program.py", "import pytest_lmprog as lmp\nclass Triage(lmp.Module):\n    def __init__(self, x=1): ...\n")
+    project.write(
+        "program.py",
+        "import pytest_lmprog as lmp\nclass Triage(lmp.Module):\n    def __init__(self, x=1): ...\n",
+    )
     project.test(f"import pytest\nfrom program import Triage\n\n@pytest.mark.lm_program(Triage)\n{BODY}")
     assert_told(project.run(), "*lm_program marks the class Triage*")
 
@@ -36,7 +41,9 @@ def test_a_program_reached_through_its_module(project) -> None:
 
 
 def test_module_marks(project) -> None:
-    project.test(f"import pytest\nfrom program import Triage\npytestmark = pytest.mark.lm_program(Triage)\n{BODY}")
+    project.test(
+        f"import pytest\nfrom program import Triage\npytestmark = pytest.mark.lm_program(Triage)\n{BODY}"
+    )
     assert_told(project.run(), "test_support.py:3: lm_program marks the class Triage*")
 
 
@@ -45,14 +52,22 @@ def test_a_source_function(project) -> None:
         "import pytest\nfrom program import Triage\n\ndef rows():\n    return []\n\n"
         f"@pytest.mark.lm_program(program=Triage)\n@pytest.mark.lm_examples(rows)\n{BODY}"
     )
-    assert_told(project.run(), "*lm_examples marks the function rows*", "*hint: @pytest.mark.lm_examples(source=rows)*")
+    assert_told(
+        project.run(),
+        "*lm_examples marks the function rows*",
+        "*hint: @pytest.mark.lm_examples(source=rows)*",
+    )
 
 
 def test_a_helper_function_that_is_no_test(project) -> None:
     project.test(
-        "import pytest\n@pytest.mark.lm_metric(weight=2)\ndef helper():\n    pass\n\ndef test_a():\n    pass\n"
+        "import pytest\n@pytest.mark.lm_metric(weight=2)\ndef helper(): ...\n\ndef test_a(): ...\n"
     )
-    assert_told(project.run(), "test_support.py:3: lm_metric marks the function helper, which is no test*", "*hint: put lm_metric on a test*")
+    assert_told(
+        project.run(),
+        "test_support.py:3: lm_metric marks the function helper, which is no test*",
+        "*hint: put lm_metric on a test*",
+    )
 
 
 def test_another_module_with_the_same_program_is_not_told_again(project) -> None:
