@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_lmprog.errors import ConfigurationError
+from pytest_lmprog.errors import ConfigurationError, LmprogError
 from pytest_lmprog.plugin import surroundings
+from pytest_lmprog.plugin.cases import case_of
 from pytest_lmprog.plugin.outcome import steady_assertions
 from pytest_lmprog.plugin.progress import CompileProgress, say
 from pytest_lmprog.reports.terminal import bound_lines, compile_text
@@ -62,12 +65,30 @@ def fill_shared(run: Run, plan: UnitPlan) -> None:
     plan.shared.fill({**values, "lm_program": plan.program})
 
 
-def dry_run(run: Run) -> None:
-    """Print the most that compiling the selected units can cost."""
+def dry_run(run: Run, items: list[pytest.Item]) -> bool:
+    """Print the most that compiling the selected units can cost. Returns whether all could be told."""
     session = surroundings.session_of(run.config)
-    bounds = [session.bound(plan.unit) for plan in _selected(run)]
-    say(run.config, ["", *bound_lines(bounds)])
+    bounds, problems = [], []
+    first = {case.unit.id: item for item in reversed(items) if (case := case_of(item)) is not None}
+    for plan in run.units.values():
+        if plan.id not in first:
+            continue
+        run.item = first[plan.id]
+        try:
+            with _set_up(run.item):
+                bounds.append(session.bound(plan.unit, fixture_lm=plan.started().fixture_lm()))
+        except LmprogError as error:
+            problems.append(f"{plan.id}: {error}")
+    say(run.config, ["", *bound_lines(bounds), *problems])
+    return not problems
 
 
-def _selected(run: Run) -> list[UnitPlan]:
-    return [plan for plan in run.units.values() if plan.selected]
+@contextmanager
+def _set_up(item: Any) -> Iterator[None]:
+    """Set up the item's class, module and session, but not the item: enough for a wider ``lm`` fixture."""
+    state = item.session._setupstate
+    state.setup(item.parent)
+    try:
+        yield
+    finally:
+        state.teardown_exact(None)

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_lmprog.harness.settings import HarnessSettings
 from pytest_lmprog.plugin import options
+from pytest_lmprog.plugin.run import existing_run
 
 __all__ = ["lines"]
 
@@ -16,7 +17,7 @@ def lines(config: pytest.Config) -> list[str]:
     """Return the header lines of a run."""
     settings = options.settings(config)
     parts = [
-        f"model {settings.model or 'of the lm fixture or marks'}",
+        f"model {_models(config, settings)}",
         f"record {settings.record}",
         f"cache {_shown(settings)}",
     ]
@@ -25,6 +26,16 @@ def lines(config: pytest.Config) -> list[str]:
     if config.stash.get(options.LEFT_XDIST, False):
         found.append("lmprog: -n is set aside: a run that writes snapshots uses one process")
     return found
+
+
+def _models(config: pytest.Config, settings: HarnessSettings) -> str:
+    run = existing_run(config)
+    plans = [] if run is None else list(run.units.values())
+    marked = {getattr(plan.lm, "model", plan.lm) for plan in plans}
+    names = sorted(name for name in marked if name is not None)
+    if None in marked or not plans:
+        names.append(settings.model or "of the lm fixture")
+    return " and ".join(names)
 
 
 def _shown(settings: HarnessSettings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_lmprog.plugin.run import Run
 
 __all__ = ["judge"]
+
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def judge(run: Run, item: Any, case: Case, call: Any, report: Any) -> None:
         return
     runner = case.unit.runner
     if runner is None or runner.ready is None:
-        _tell_without_state(item, error, report)
+        _tell_without_state(item, call, error, report)
         return
     said = _said(run, case, call, report)
     if said is None:
@@ -59,10 +62,20 @@ def judge(run: Run, item: Any, case: Case, call: Any, report: Any) -> None:
         _tell_finished(item, case, known, said, outcome)
 
 
-def _tell_without_state(item: Any, error: BaseException | None, report: Any) -> None:
+def _tell_without_state(item: Any, call: Any, error: BaseException | None, report: Any) -> None:
     """The unit itself could not be made ready, or the item never got to it."""
     if isinstance(error, LmprogError):
         _clean(item, str(error), report)
+    elif call.excinfo is not None and report.outcome == "failed":
+        _without_our_frames(item, call.excinfo, report)
+
+
+def _without_our_frames(item: Any, excinfo: Any, report: Any) -> None:
+    """Show a failure of the user's own code (a fixture, a program's constructor) without the way to it."""
+    theirs = [entry for entry in excinfo.traceback if not str(entry.path).startswith(_PACKAGE)]
+    if len(theirs) < len(excinfo.traceback) and theirs:
+        excinfo.traceback = type(excinfo.traceback)(theirs)
+        report.longrepr = item.repr_failure(excinfo)
 
 
 def _said(run: Run, case: Case, call: Any, report: Any) -> _Said | None:
@@ -99,13 +112,19 @@ def _show(
     report.lmprog = {"status": (shown.category, shown.letter, shown.word)}
     _drop_wasxfail(report)
     if shown.category == "xfailed":
-        report.wasxfail = outcome.detail or shown.word.lower()
+        report.wasxfail = _first_words(outcome) or shown.word.lower()
     if shown.outcome == "passed":
         report.longrepr = None
     elif report.longrepr is None:
         _clean(item, _headline(outcome, shown.word), report)
     if shown.outcome == "failed":
         _add_sections(item, case, known, outcome, report)
+
+
+def _first_words(outcome: CaseOutcome) -> str:
+    """One line for summaries: what changed, and the first line of why."""
+    lines = [line for line in outcome.detail.splitlines() if line.strip()][:2]
+    return ": ".join(lines)[:200]
 
 
 def _headline(outcome: CaseOutcome, word: str) -> str:
@@ -123,7 +142,7 @@ def _drop_wasxfail(report: Any) -> None:
 def _add_sections(item: Any, case: Case, known: Any, outcome: CaseOutcome, report: Any) -> None:
     text = case_text(case.example, known, verbose=item.config.get_verbosity() > 0)
     if outcome.detail and outcome.verdict in ("regression", "unaccepted_fix"):
-        report.sections.append((REPORTED[outcome.verdict].word.lower(), outcome.detail))
+        report.sections.append((REPORTED[outcome.verdict].word.lower(), outcome.detail.partition("\n")[0]))
     report.sections.append(("LM program", text))
 
 

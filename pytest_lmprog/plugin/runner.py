@@ -124,4 +124,11 @@ def fixture_value(item: Any, name: str) -> Any:
     try:
         return item._request.getfixturevalue(name)
     except pytest.FixtureLookupError as error:
-        raise ConfigurationError(f"fixture {name!r} cannot be used: {error.msg or error}") from None
+        raise ConfigurationError(f"the fixture {name!r} cannot be used: {error.msg or error}") from None
+    except AssertionError as error:
+        # pytest's own, where a function-scoped fixture is asked for outside of a test.
+        if item._request is not False and item not in item.session._setupstate.stack:
+            raise ConfigurationError(
+                f"the fixture {name!r} is function-scoped", hint="give it the scope session"
+            ) from error
+        raise

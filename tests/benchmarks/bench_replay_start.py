@@ -1,0 +1,25 @@
+"""The start of a replay run: one case, against one empty test; whole processes, by turns, best of each."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks.projects import empty_project, seconds, unit_project
+from tests.benchmarks.rows import Row
+
+ROUNDS = 9
+
+
+def run() -> list[Row]:
+    """Measure both, turn by turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours = unit_project(Path(folder) / "ours", 1)
+        empty = empty_project(Path(folder) / "empty", 1)
+        times = [(seconds(ours), seconds(empty)) for _ in range(ROUNDS)]
+    replay, base = (min(side) * 1000 for side in zip(*times, strict=True))
+    return [
+        Row("replay of one case", replay, "ms"),
+        Row("one empty test", base, "ms"),
+        Row("start of a replay over pytest's own", replay - base, "ms", 150),
+    ]
