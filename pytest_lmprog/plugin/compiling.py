@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,8 @@ def dry_run(run: Run, items: list[pytest.Item]) -> bool:
                 bounds.append(session.bound(plan.unit, fixture_lm=plan.started().fixture_lm()))
         except LmprogError as error:
             problems.append(f"{plan.id}: {error}")
+        except Exception as error:  # noqa: BLE001 - a fixture of the user's; told, and the run fails
+            problems.append(f"{plan.id}: {type(error).__name__}: {error}")
     say(run.config, ["", *bound_lines(bounds), *problems])
     return not problems
 
@@ -89,6 +92,9 @@ def _set_up(item: Any) -> Iterator[None]:
     state = item.session._setupstate
     state.setup(item.parent)
     try:
-        yield
+        with warnings.catch_warnings():
+            # pytest takes a fixture that is asked for between items to be asked for at a teardown.
+            warnings.simplefilter("ignore")
+            yield
     finally:
         state.teardown_exact(None)

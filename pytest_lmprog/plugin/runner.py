@@ -127,8 +127,7 @@ def fixture_value(item: Any, name: str) -> Any:
         raise ConfigurationError(f"the fixture {name!r} cannot be used: {error.msg or error}") from None
     except AssertionError as error:
         # pytest's own, where a function-scoped fixture is asked for outside of a test.
-        if item._request is not False and item not in item.session._setupstate.stack:
-            raise ConfigurationError(
-                f"the fixture {name!r} is function-scoped", hint="give it the scope session"
-            ) from error
-        raise
+        if item in item.session._setupstate.stack:
+            raise
+        hint = "give it the scope session"
+        raise ConfigurationError(f"the fixture {name!r} is function-scoped", hint=hint) from error

@@ -137,8 +137,9 @@ def test_the_most_derived_mark_wins_and_a_method_can_be_a_unit(project) -> None:
 
 def test_module_marks_apply_to_each_class_and_function(project) -> None:
     project.test(
-        f"{HEAD}\npytestmark = [pytest.mark.lm_program(program=Triage), pytest.mark.lm_examples('tickets.yaml')]\n"
-        "class TestA:\n    def test_team(self, prediction): ...\n\ndef test_b(prediction): ...\n\ndef test_c(): ...\n"
+        f"{HEAD}\nunit, rows = pytest.mark.lm_program(program=Triage), pytest.mark.lm_examples('tickets.yaml')\n"
+        "pytestmark = [unit, rows]\nclass TestA:\n    def test_team(self, prediction): ...\n\n"
+        "def test_b(prediction): ...\n\ndef test_c(): ...\n"
     )
     project.write("conftest.py", SHOW_UNITS)
     out = project.run("--collect-only", "-q").stdout
@@ -226,7 +227,8 @@ def test_a_dataset_that_cannot_be_used(project, kind: str) -> None:
 
 def test_a_split_that_is_not_there(project) -> None:
     project.test(
-        f"{HEAD}{PROGRAM}\n@pytest.mark.lm_examples('tickets.yaml', split='tset')\ndef test_a(prediction): ...\n"
+        f"{HEAD}{PROGRAM}\n@pytest.mark.lm_examples('tickets.yaml', split='tset')\n"
+        "def test_a(prediction): ...\n"
     )
     result = project.run()
     assert result.ret == 2
@@ -234,7 +236,8 @@ def test_a_split_that_is_not_there(project) -> None:
 
 
 def test_an_example_in_train_and_cases(project) -> None:
-    mark = "@pytest.mark.lm_program(program=Triage, teleprompter=lmp.LabeledFewShot(k=1), trainset='tickets.yaml')"
+    learns = "teleprompter=lmp.LabeledFewShot(k=1), trainset='tickets.yaml'"
+    mark = f"@pytest.mark.lm_program(program=Triage, {learns})"
     project.test(f"{HEAD}{mark}\n{TWO}\ndef test_a(prediction): ...\n")
     result = project.run()
     assert result.ret == 2

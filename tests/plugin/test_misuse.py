@@ -60,9 +60,7 @@ def test_a_source_function(project) -> None:
 
 
 def test_a_helper_function_that_is_no_test(project) -> None:
-    project.test(
-        "import pytest\n@pytest.mark.lm_metric(weight=2)\ndef helper(): ...\n\ndef test_a(): ...\n"
-    )
+    project.test("import pytest\n@pytest.mark.lm_metric(weight=2)\ndef helper(): ...\n\ndef test_a(): ...\n")
     assert_told(
         project.run(),
         "test_support.py:3: lm_metric marks the function helper, which is no test*",
