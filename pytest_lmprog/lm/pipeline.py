@@ -70,6 +70,10 @@ class Pipeline:
         """The address part of the cache key, without secrets."""
         return self.address()
 
+    def _store(self, scope: CallScope) -> AnswerStore:
+        # Not "or": a store that is empty and has a length is false.
+        return self.store if scope.cache is None else scope.cache
+
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer ``request`` (see ``LanguageModel.complete``)."""
         scope = current_scope()
@@ -109,14 +113,14 @@ class Pipeline:
         key = request.cache_key(self.endpoint)
         if not self.reuse:
             return None
-        found = _stored(scope.cache or self.store, key, _asked_in(scope))
+        found = _stored(self._store(scope), key, _asked_in(scope))
         return None if found is None else self._used(request, found, scope)
 
     def _fetch(self, request: LMRequest, scope: CallScope) -> LMResponse:
         """Have the request answered by one live call, however many ask for it at the same time."""
         if not self.reuse:
             return self._used(request, self._live(request, scope), scope)
-        store, asked_in = scope.cache or self.store, _asked_in(scope)
+        store, asked_in = self._store(scope), _asked_in(scope)
         key = request.cache_key(self.endpoint)
         name = (id(store), key, asked_in)
         while True:
@@ -234,7 +238,7 @@ class Pipeline:
         return found
 
     def _kept(self, model: str, scope: CallScope) -> Capabilities | None:
-        entry = (scope.cache or self.store).get(capabilities_key(model, self.endpoint))
+        entry = self._store(scope).get(capabilities_key(model, self.endpoint))
         if entry is None:
             return None
         try:
@@ -253,7 +257,7 @@ class Pipeline:
             return
         self.learned[model, self.endpoint] = capabilities
         row = encode_capabilities(model, capabilities, self.endpoint)
-        (scope.cache or self.store).set(capabilities_key(model, self.endpoint), row)
+        self._store(scope).set(capabilities_key(model, self.endpoint), row)
 
 
 def _counted(response: LMResponse, scope: CallScope) -> LMResponse:
