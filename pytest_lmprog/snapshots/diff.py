@@ -121,15 +121,26 @@ class SnapshotDiff:
 
 def diff(old: Snapshot, new: Snapshot) -> SnapshotDiff:
     """Return what differs between two snapshots. ``base`` and formatting don't count."""
-    from pytest_lmprog.snapshots.fingerprint import compare, describe
-
     return SnapshotDiff(
         header=tuple(_headers(old.header, new.header)),
         predictors=tuple(_predictors(old.predictors, new.predictors)),
         metrics=tuple(_metrics(old.baseline, new.baseline)),
         tokens=(_all_tokens(old), _all_tokens(new)),
-        fingerprint=tuple(describe(compare(old.fingerprint, new.fingerprint))),
+        fingerprint=tuple(_sources(old, new)),
     )
+
+
+def _sources(old: Snapshot, new: Snapshot) -> list[str]:
+    """Return what differs in what was compiled, in words, except what the header says already."""
+    from pytest_lmprog.snapshots.fingerprint import compare, describe
+
+    told = {
+        "model": old.header.model != new.header.model,
+        "teleprompter": old.header.teleprompter != new.header.teleprompter,
+        "prompt_format": old.header.prompt_format != new.header.prompt_format,
+    }
+    changes = compare(old.fingerprint, new.fingerprint)
+    return describe(change for change in changes if not told.get(change.part))
 
 
 def _headers(old: Header, new: Header) -> list[ValueChange]:

@@ -48,7 +48,7 @@ def diff_lines(diff: SnapshotDiff, style: Style = plain_style) -> list[str]:
     lines += [style("muted", f"compiled from: {text}") for text in diff.fingerprint]
     for predictor in diff.predictors:
         lines += _predictor(predictor, style)
-    if diff.predictors:
+    if [predictor.tokens for predictor in diff.predictors] not in ([], [diff.tokens]):
         lines.append(f"prompt tokens: {_tokens(diff.tokens)}")
     for metric in diff.metrics:
         lines += _metric(metric, style)

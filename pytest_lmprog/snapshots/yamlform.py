@@ -80,7 +80,10 @@ class _Dumper(yaml.SafeDumper):
 
     def choose_scalar_style(self) -> Any:
         style = super().choose_scalar_style()
-        return '"' if style == "'" else style
+        if style != "'":
+            return style
+        event: Any = self.event
+        return style if _reads_better_single_quoted(event.value) else '"'
 
 
 _NOT_IN_BLOCK = re.compile(
@@ -93,6 +96,11 @@ def _fits_block(text: str) -> bool:
     """Return whether a ``|`` block gives the text back: no control characters or foreign line breaks,
     no white space at a line's end, no tab at its start, no space or line break at the beginning."""
     return bool(text.strip()) and not _NOT_IN_BLOCK.search(text) and not _BLOCK_HAZARD.search(text)
+
+
+def _reads_better_single_quoted(text: str) -> bool:
+    """Where double quotes would need escapes, and single ones can hold the text: JSON stays readable."""
+    return ('"' in text or "\\" in text) and "\n" not in text and not _NOT_IN_BLOCK.search(text)
 
 
 def _represent_str(dumper: _Dumper, value: str) -> ScalarNode:

@@ -92,6 +92,17 @@ def test_settings_and_model():
     assert "model: openai/gpt-4o-mini -> local/smollm2-135m" in told(replace(OLD, header=header))
 
 
+def test_what_the_header_says_is_not_said_twice():
+    info = TeleprompterInfo("BootstrapFewShot", {"max_bootstrapped_demos": 8})
+    old = replace(OLD, fingerprint={"teleprompter": {"settings.max_bootstrapped_demos": "4"}})
+    new = replace(
+        OLD,
+        header=replace(OLD.header, teleprompter=info),
+        fingerprint={"teleprompter": {"settings.max_bootstrapped_demos": "8"}},
+    )
+    assert told(new, old) == "setting max_bootstrapped_demos: 4 -> 8"
+
+
 def test_scores_and_flips():
     cases = {
         "refund-1": CaseBaseline("fail", "aaaa"),

@@ -55,6 +55,11 @@ def test_empty_lines_at_the_end_of_a_section_are_kept():
         assert from_text(to_text(snapshot)) == snapshot
 
 
+def test_json_stays_readable():
+    assert """    instructions: '{"team": "it"}'\n""" in shown('{"team": "it"}')
+    assert """    instructions: "no"\n""" in shown("no")
+
+
 def test_numbers_keep_their_kind():
     snapshot = triage(
         predictors={"p": PredictorSnapshot("x", (), ({"a": 1.0, "b": 1, "c": True, "d": "1"},))}
