@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from pytest_lmprog.teleprompt.base import CallBound
 if TYPE_CHECKING:
     from pytest_lmprog.harness.session import Session
 
-__all__ = ["UnitBound", "total_bound", "unit_bound"]
+__all__ = ["UnitBound", "unit_bound"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +87,3 @@ def _most(basis: Prepared, predictor: Any) -> int | None:
     params = lm.request(({"role": "user", "content": ""},), **predictor.params).params
     stated = [params[name] for name in ("max_tokens", "max_completion_tokens") if params.get(name)]
     return int(max(stated)) if stated else None
-
-
-def total_bound(bounds: Sequence[UnitBound]) -> CallBound:
-    """Return the sum over units."""
-    total = CallBound(0, 0)
-    for bound in bounds:
-        total = total + bound.compile + bound.before + bound.after
-    return total

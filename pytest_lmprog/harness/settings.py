@@ -258,11 +258,11 @@ class HarnessSettings:
         return (self.compile or self.update) and not self.dry_run
 
 
-@dataclass(frozen=True, slots=True)
 class _Sources:
-    cli: Mapping[str, Any]
-    env: Mapping[str, str]
-    ini: Mapping[str, Any]
+    def __init__(self, cli: Mapping[str, Any], env: Mapping[str, str], ini: Mapping[str, Any]) -> None:
+        self.cli = cli
+        self.env = env
+        self.ini = ini
 
     def find(self, option: Option) -> tuple[Any, OptionSource]:
         for source, where, given in self._given(option):

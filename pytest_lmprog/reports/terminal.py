@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from pytest_lmprog.harness.compiling import CompileOutcome
-from pytest_lmprog.harness.dryrun import UnitBound, total_bound
-from pytest_lmprog.harness.finishing import Written
 from pytest_lmprog.harness.gates import judge_metric, rollout_figures
 from pytest_lmprog.harness.results import MetricResult, RunResults, UnitResult
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.table import paragraph, table
+
+if TYPE_CHECKING:  # a replay compiles and writes nothing, and should not load what does
+    from pytest_lmprog.harness.compiling import CompileOutcome
+    from pytest_lmprog.harness.dryrun import UnitBound
+    from pytest_lmprog.harness.finishing import Written
 
 __all__ = ["bound_lines", "compile_lines", "compile_text", "summary_lines", "written_lines"]
 
@@ -76,6 +79,8 @@ def _title(unit: UnitResult) -> str:
 
 
 def _n(metric: MetricResult) -> str:
+    if metric.ran < metric.info.expected:
+        return f"{metric.ran}/{metric.info.expected}"
     if metric.repeat > 1:
         return f"{metric.cases}x{metric.repeat}"
     return str(len(metric.judged))
@@ -207,9 +212,9 @@ def bound_lines(bounds: Sequence[UnitBound], *, width: int = 80) -> list[str]:
     if not bounds:
         return ["nothing to compile"]
     rows = [[bound.unit, *_bound_cells(bound)] for bound in bounds]
-    total = total_bound(bounds)
     if len(bounds) > 1:
-        rows.append(["all together", *["", "", ""], f"{total.calls:,}", _tokens(bounds)])
+        total = sum(bound.calls for bound in bounds)
+        rows.append(["all together", *["", "", ""], f"{total:,}", _tokens(bounds)])
     head = ["unit", "compile", "before", "cases", "calls", "tokens out"]
     lines = ["The most that --lm-compile can cost. Nothing was called."]
     lines += table(head, rows, width=width)

@@ -72,6 +72,7 @@ def test_a_wide_terminal_keeps_names_in_the_table() -> None:
 def test_a_partial_run_is_not_judged() -> None:
     lines = summary_lines(results(partial=True))
     assert "  test_reason_is_short: not judged (2 of 4 ran)" in lines
+    assert lines[4].split()[0] == "2/4"
 
 
 @given(st.integers(80, 160))
