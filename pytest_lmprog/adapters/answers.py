@@ -3,85 +3,41 @@ ValueError, whatever the text, and takes time linear in its length."""
 
 from __future__ import annotations
 
-import ast
-import json
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
+from pytest_lmprog.adapters.lenient import loads, unfenced
 from pytest_lmprog.errors import ParseError
 from pytest_lmprog.signatures import Field, Signature
 
-__all__ = ["CutOffError", "bare_value", "build", "find_values", "from_text", "read_value", "without_thinking"]
+__all__ = ["CutOffError", "bare_value", "build", "find_values", "from_text", "read_value"]
 
 _MAX_STARTS = 20
-_MAX_LITERAL = 200_000
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*$", re.MULTILINE)
-_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 
 
 class CutOffError(ValueError):
     """The JSON begins and does not end."""
 
 
-def without_thinking(text: str) -> str:
-    """Return ``text`` without the thoughts that some models put first in ``<think>`` tags."""
-    head = text[:200].lstrip()
-    end = text.rfind("</think>") if head.startswith("<think>") else -1
-    return text if end < 0 else text[end + len("</think>") :]
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decode = json.JSONDecoder(strict=False, parse_constant=_no_constant).decode
-
-
-def loads(text: str) -> Any:
-    """Return the data that ``text`` is, as JSON or (single quotes, True, None) as a Python literal.
-
-    Raises ValueError."""
-    try:
-        return _decode(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except ValueError as error:
-        if len(text) > _MAX_LITERAL or not text.lstrip().startswith(("{", "[", "'", '"', "(")):
-            raise
-        return _loads_loosely(text.strip(), error)
-
-
-def _loads_loosely(text: str, error: ValueError) -> Any:
-    for attempt in (_decode, ast.literal_eval):
-        try:
-            data = attempt(text if attempt is ast.literal_eval else _TRAILING_COMMA.sub(r"\1", text))
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            continue
-        if isinstance(data, dict | list | str):
-            return data
-    raise error
-
-
 def find_values(text: str, wanted: Mapping[str, Field]) -> dict[str, Any] | None:
     """Return the values of the fields ``wanted`` in the first JSON object in ``text`` that has all of
-    them, else in the first that has any; ``{}`` where all of the text is another object, None where
-    there is none.
+    them, else in the first that has any; ``{}`` where no object has any, None where there is no object.
 
     Raises CutOffError where the only object begins and does not end."""
-    text = text.strip()
     best: dict[str, Any] | None = None
     cut = False
-    for part in _object_texts(text):
+    for part in _object_texts(text.strip()):
         found = None if part is None else _as_object(part)
         cut = cut or part is None
         if found is None:
             continue
-        values = _matched(found, wanted)
+        values = _matched(found, wanted) or _wrapped(found, wanted)
         if len(values) == len(wanted):
             return values
-        if not best and (values or part == text):
-            best = values
+        best = best or values
     if best is None and cut:
         raise CutOffError("the JSON object begins and does not end: the answer is cut off")
     return best
@@ -116,9 +72,19 @@ def _matched(found: dict[str, Any], wanted: Mapping[str, Field]) -> dict[str, An
     return values
 
 
+def _wrapped(found: dict[str, Any], wanted: Mapping[str, Field]) -> dict[str, Any]:
+    """Return the values in an object that is the only value of ``found``, if all are there."""
+    inner = next(iter(found.values())) if len(found) == 1 else None
+    values = _matched(inner, wanted) if isinstance(inner, dict) else {}
+    return values if len(values) == len(wanted) else {}
+
+
+_OBJECT_START = re.compile(r"""\{\s{0,100}["'}]""")
+
+
 def _object_texts(text: str) -> Iterator[str | None]:
     """Yield the texts of the outermost ``{...}`` in ``text``, from the left; None for one that does not
-    end. Where one cannot be read, the search goes on behind its opening brace, a limited number of times."""
+    end. What is inside of something that looks like JSON is never taken for the answer itself."""
     if text.startswith("{") and text.endswith("}"):
         yield text
     position = 0
@@ -126,10 +92,14 @@ def _object_texts(text: str) -> Iterator[str | None]:
         start = text.find("{", position)
         if start < 0:
             return
+        if not _OBJECT_START.match(text, start):
+            position = start + 1
+            continue
         end = _balanced_end(text, start)
         yield None if end is None else text[start:end]
-        readable = end is not None and _as_object(text[start:end]) is not None
-        position = end if readable and end is not None else start + 1
+        if end is None:
+            return
+        position = end
 
 
 _STRUCTURE = re.compile(r'["{}]|\\.', re.DOTALL)
@@ -148,33 +118,53 @@ def _balanced_end(text: str, start: int) -> int | None:
     return None
 
 
-def unfenced(text: str) -> str:
-    """Return what is between the first fence and the last; ``text`` where there are not two."""
-    fences = [m.span() for m in _FENCE.finditer(text)]
-    if len(fences) < 2:
-        return text.strip().strip("`").strip() if text.strip().startswith("`") else text
-    return text[fences[0][1] : fences[-1][0]].strip()
-
-
 def from_text(field: Field, text: str) -> Any:
     """Return a text as the field's type. Raises ValueError saying why it does not fit."""
+    text = text.strip()
     if field.is_text:
-        return text.strip()
-    candidates: list[Callable[[], Any]] = [
-        lambda: field.validate(text.strip()),
-        lambda: field.validate(loads(text)),
-        lambda: field.validate(unfenced(text)),
-        lambda: field.validate(loads(unfenced(text))),
-    ]
-    if field.kind.takes_text:
-        candidates = [lambda: _not_text(field, loads(text)), *candidates]
-    first: ValueError | None = None
-    for candidate in candidates:
+        return text
+    inner = unfenced(text)
+    if field.kind.takes_text and (data := _no_text(field, inner)) is not _NOTHING:
+        return data
+    problem: ValueError | None = None
+    attempts: tuple[Callable[[], Any], ...] = (
+        partial(field.validate, text),
+        partial(field.validate, inner),
+        partial(_as_data, field, inner),
+    )
+    for attempt in attempts:
         try:
-            return candidate()
+            return attempt()
         except ValueError as error:
-            first = first if first is not None and not _is_data(text) else error
-    raise first or ValueError("it does not fit")
+            problem = problem if problem is not None and not isinstance(error, _DataError) else error
+    raise problem or ValueError("it does not fit")
+
+
+class _DataError(ValueError):
+    """The text is data, but not of the field's type: says more than that it is no such value."""
+
+
+def _as_data(field: Field, text: str) -> Any:
+    data = loads(text)
+    try:
+        return field.validate(data)
+    except ValueError as error:
+        if isinstance(data, dict | list):
+            raise _DataError(str(error)) from None
+        raise
+
+
+_NOTHING: Any = object()
+
+
+def _no_text(field: Field, text: str) -> Any:
+    """Return the data that ``text`` is, for a type that takes text too, such as ``str | None``, if it is
+    another of its types; else ``_NOTHING``."""
+    try:
+        data = loads(text)
+    except ValueError:
+        data = None if text.lower() in ("none", "null") else text
+    return data if not isinstance(data, str) and field.kind.is_exact(data) else _NOTHING
 
 
 def read_value(field: Field, value: Any) -> Any:
@@ -187,17 +177,6 @@ def read_value(field: Field, value: Any) -> Any:
         return from_text(field, value)
 
 
-def _is_data(text: str) -> bool:
-    return text.lstrip().startswith(("{", "[", "`"))
-
-
-def _not_text(field: Field, value: Any) -> Any:
-    """Return ``value`` for a type that takes text too, such as ``str | None``: only if it is no text."""
-    if isinstance(value, str) or not field.kind.is_exact(value):
-        raise ValueError("a text")
-    return value
-
-
 def build(
     signature: type[Signature],
     values: Mapping[str, Any],
@@ -207,12 +186,15 @@ def build(
     """Return every output field of ``signature``, typed; what is missing gets its default or None
     where that fits. Raises ParseError naming the field."""
     outputs: dict[str, Any] = {}
+    escaped = "\\ud" in answer or "\\uD" in answer
     for name, field in signature.output_fields.items():
         if name not in values:
             outputs[name] = _absent(field, answer)
             continue
         try:
             outputs[name] = read(field, values[name])
+            if escaped:
+                field.to_plain(outputs[name])  # half of a surrogate pair is no text
         except ValueError as error:
             raise ParseError(f"the field {name!r} does not fit: {error}", answer=answer) from None
     return outputs
@@ -220,8 +202,8 @@ def build(
 
 def _absent(field: Field, answer: str) -> Any:
     if field.has_default:
-        return field.default
-    if not field.is_text and field.kind.is_exact(None):
+        return copy.deepcopy(field.default)
+    if field.is_optional:
         return None
     raise ParseError(f"the field {field.name!r} is missing", answer=answer)
 

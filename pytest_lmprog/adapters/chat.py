@@ -13,9 +13,9 @@ from pytest_lmprog.adapters.answers import (
     find_values,
     from_text,
     read_value,
-    without_thinking,
 )
 from pytest_lmprog.adapters.base import Prompt
+from pytest_lmprog.adapters.lenient import without_thinking
 from pytest_lmprog.adapters.text import Layout, RenderedPrompt, demo_values, field_lines, json_text
 from pytest_lmprog.errors import ParseError
 from pytest_lmprog.lm.types import Message
@@ -50,7 +50,7 @@ class ChatAdapter:
         """See Adapter."""
         layout = Layout(tuple((f"\n\n{_header(n)}\n", f) for n, f in signature.input_fields.items()))
         messages: list[Message] = [{"role": "system", "content": _system(signature)}]
-        for values in demo_values(signature.fields, demos):
+        for values in demo_values(signature, demos):
             messages.append({"role": "user", "content": layout.fill(values)})
             messages.append({"role": "assistant", "content": _answer(signature, values)})
         return RenderedPrompt(tuple(messages), Layout(layout.parts, _reminder(signature)))
@@ -76,6 +76,8 @@ class ChatAdapter:
         bare = bare_value(signature, text)
         if bare is not None:
             return bare
+        if not text.strip():
+            raise ParseError("the answer is empty", answer=answer)
         first = next(iter(outputs))
         raise ParseError(f"the field {first!r} is missing: there is no {_header(first)}", answer=answer)
 
@@ -123,5 +125,10 @@ def sections(signature: type[Signature], text: str) -> dict[str, str]:
         end = headers[number + 1].start() if number + 1 < len(headers) else len(text)
         field = name if name in signature.output_fields else names.get(name.casefold())
         if field is not None:
-            found.setdefault(field, text[header.end() : end])
+            found.setdefault(field, _without_marker(text[header.end() : end]))
     return found
+
+
+def _without_marker(text: str) -> str:
+    text = text.rstrip()
+    return text[: -len(_COMPLETED)] if text.endswith(_COMPLETED) else text

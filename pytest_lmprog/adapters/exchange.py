@@ -13,12 +13,12 @@ from typing import Any
 from pytest_lmprog.adapters.base import Adapter, Prompt
 from pytest_lmprog.adapters.chat import ChatAdapter
 from pytest_lmprog.adapters.json import JSONAdapter
-from pytest_lmprog.errors import LMRequestError
+from pytest_lmprog.errors import LMRequestError, ParseError
 from pytest_lmprog.lm.scope import current_scope
 from pytest_lmprog.lm.types import Capabilities, LanguageModel, LMRequest, LMResponse, Message
 from pytest_lmprog.signatures import Signature
 
-__all__ = ["Ask", "Exchange", "adapter_for", "exchange"]
+__all__ = ["Answered", "Ask", "Exchange", "adapter_for", "exchange"]
 
 Exchange = Generator[LMRequest, LMResponse, "Answered"]
 """Yields each request, expects its answer (or has LMRequestError thrown in), returns what came of it."""
@@ -48,7 +48,16 @@ class Answered:
 
     def parse(self, signature: type[Signature]) -> dict[str, Any]:
         """Return the output fields. Raises ParseError."""
-        return self.adapter.parse(signature, self.response.text)
+        try:
+            return self.adapter.parse(signature, self.response.text)
+        except ParseError as error:
+            if self.response.finish_reason != "length":
+                raise
+            raise ParseError(
+                error.reason,
+                answer=error.answer,
+                hint="the answer was cut off at max_tokens: give the LM a higher limit",
+            ) from None
 
 
 def adapter_for(lm: LanguageModel, configured: Adapter | None) -> Adapter:
@@ -62,26 +71,28 @@ def adapter_for(lm: LanguageModel, configured: Adapter | None) -> Adapter:
 def exchange(lm: LanguageModel, ask: Ask, configured: Adapter | None = None) -> Exchange:
     """Put ``ask`` to ``lm``.
 
-    Where nobody has configured an adapter and nobody knows whether the endpoint can constrain answers,
-    a refused JSON request is put once more in the chat form; if that is answered, the endpoint is known
-    not to, and the fallback is counted.
+    Where nobody knows whether the endpoint can constrain answers, a constrained request that it refuses
+    is put once more without constraint: in the chat form, or in that of the configured adapter. If that
+    is answered, the endpoint is known not to, and the fallback is counted.
     """
+    known = lm.capabilities().json_schema
     adapter = adapter_for(lm, configured)
-    undecided = configured is None and adapter is _json and lm.capabilities().json_schema is None
-    messages, request = _request(lm, adapter, ask)
+    wanted = None if known is False else adapter.response_format(ask.signature)
+    undecided = known is None and wanted is not None
+    messages, request = _request(lm, adapter, ask, wanted)
     try:
         response = yield request
     except LMRequestError as refused:
         if not undecided or refused.context_window:
             raise
-        return (yield from _fall_back(lm, ask, refused))
+        return (yield from _fall_back(lm, ask, configured or _chat, refused))
     if undecided:
         lm.learn(Capabilities(json_schema=True))
     return Answered(messages, response, adapter)
 
 
-def _fall_back(lm: LanguageModel, ask: Ask, refused: LMRequestError) -> Exchange:
-    messages, request = _request(lm, _chat, ask)
+def _fall_back(lm: LanguageModel, ask: Ask, adapter: Adapter, refused: LMRequestError) -> Exchange:
+    messages, request = _request(lm, adapter, ask, None)
     try:
         response = yield request
     except LMRequestError:
@@ -90,15 +101,14 @@ def _fall_back(lm: LanguageModel, ask: Ask, refused: LMRequestError) -> Exchange
     tally = current_scope().tally
     if tally is not None:
         tally.bump("fallbacks")
-    return Answered(messages, response, _chat)
+    return Answered(messages, response, adapter)
 
 
-def _request(lm: LanguageModel, adapter: Adapter, ask: Ask) -> tuple[tuple[Message, ...], LMRequest]:
+def _request(
+    lm: LanguageModel, adapter: Adapter, ask: Ask, wanted: Mapping[str, Any] | None
+) -> tuple[tuple[Message, ...], LMRequest]:
     messages = _prompt(adapter, ask.signature, ask.demos).render(ask.inputs)
-    request = lm.request(
-        messages, response_format=adapter.response_format(ask.signature), rollout=ask.rollout, **ask.params
-    )
-    return messages, request
+    return messages, lm.request(messages, response_format=wanted, rollout=ask.rollout, **ask.params)
 
 
 class _Frozen:

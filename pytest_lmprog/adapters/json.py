@@ -14,16 +14,16 @@ from pytest_lmprog.adapters.answers import (
     find_values,
     from_text,
     read_value,
-    without_thinking,
 )
 from pytest_lmprog.adapters.base import Prompt
 from pytest_lmprog.adapters.chat import sections
+from pytest_lmprog.adapters.lenient import without_thinking
 from pytest_lmprog.adapters.text import Layout, RenderedPrompt, demo_values, field_lines, json_text
 from pytest_lmprog.canonical import FrozenJSON
 from pytest_lmprog.errors import ParseError
 from pytest_lmprog.lm.types import Message
 from pytest_lmprog.signatures import Field, Signature
-from pytest_lmprog.signatures.schemas import is_strict
+from pytest_lmprog.signatures.schemas import hoisted, is_strict
 
 __all__ = ["JSONAdapter"]
 
@@ -50,7 +50,7 @@ class JSONAdapter:
         """See Adapter."""
         layout = Layout(tuple((_lead(f), f) for f in signature.input_fields.values()))
         messages: list[Message] = [{"role": "system", "content": _system(signature)}]
-        for values in demo_values(signature.fields, demos):
+        for values in demo_values(signature, demos):
             messages.append({"role": "user", "content": layout.fill(values)})
             messages.append({"role": "assistant", "content": _answer(signature, values)})
         return RenderedPrompt(tuple(messages), layout)
@@ -79,6 +79,8 @@ class JSONAdapter:
             raise ParseError(str(cut), answer=answer)
         if values is not None:
             return build(signature, values, read_value, answer)
+        if not text.strip():
+            raise ParseError("the answer is empty", answer=answer)
         raise ParseError("there is no JSON object in the answer", answer=answer)
 
 
@@ -102,20 +104,15 @@ def _answer(signature: type[Signature], values: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=512)
 def _response_format(signature: type[Signature]) -> Mapping[str, Any]:
-    properties: dict[str, Any] = {}
-    definitions: dict[str, Any] = {}
-    for name, field in signature.output_fields.items():
-        schema = field.schema()
-        definitions.update(schema.pop("$defs", {}))
-        properties[name] = schema
-    whole: dict[str, Any] = {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-    if definitions:
-        whole["$defs"] = definitions
+    properties = {name: field.schema() for name, field in signature.output_fields.items()}
+    whole = hoisted(
+        {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+    )
     name = re.sub(r"[^A-Za-z0-9_-]", "_", signature.name)[:64]
     schema = {"name": name, "strict": is_strict(whole), "schema": whole}
     return FrozenJSON({"type": "json_schema", "json_schema": schema})

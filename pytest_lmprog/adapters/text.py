@@ -10,7 +10,7 @@ from typing import Any
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.lm.types import Message, Messages, SharedMessages
-from pytest_lmprog.signatures import Field
+from pytest_lmprog.signatures import Field, Signature
 
 __all__ = ["Layout", "RenderedPrompt", "demo_values", "field_lines", "json_text", "value_text"]
 
@@ -89,9 +89,16 @@ class RenderedPrompt:
         return (*self.prefix, {"role": "user", "content": self.layout.placeholders()})
 
 
-def demo_values(fields: Mapping[str, Field], demos: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return each demo's values of ``fields``, typed. Raises UsageError naming demo and field."""
-    return [_typed(fields, demo, number) for number, demo in enumerate(demos, 1)]
+def demo_values(signature: type[Signature], demos: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each demo's values of the signature's fields, typed. A demo without any input or without
+    any output shows nothing and is left out. Raises UsageError naming demo and field."""
+    typed = [_typed(signature.fields, demo, number) for number, demo in enumerate(demos, 1)]
+    return [values for values in typed if _shows(signature, values)]
+
+
+def _shows(signature: type[Signature], values: Mapping[str, Any]) -> bool:
+    sides = (signature.input_fields, signature.output_fields)
+    return all(not side or any(name in values for name in side) for side in sides)
 
 
 def _typed(fields: Mapping[str, Field], demo: Mapping[str, Any], number: int) -> dict[str, Any]:

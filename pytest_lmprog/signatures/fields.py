@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pytest_lmprog.errors import SignatureError
 from pytest_lmprog.signatures.constraints import CONSTRAINTS
 from pytest_lmprog.signatures.kinds import Kind
-from pytest_lmprog.signatures.scalars import StrKind
+from pytest_lmprog.signatures.scalars import AnyKind, StrKind
+from pytest_lmprog.signatures.schemas import hoisted
 from pytest_lmprog.signatures.types import constrained, kind_of
 
 __all__ = ["MISSING", "Field", "InputField", "OutputField", "Role"]
@@ -72,6 +73,11 @@ class Field:
         """Whether the type is ``str`` without constraints."""
         return isinstance(self.kind, StrKind)
 
+    @cached_property
+    def is_optional(self) -> bool:
+        """Whether None is one of the values that the type names."""
+        return not isinstance(self.kind, AnyKind) and self.kind.is_exact(None)
+
     @property
     def has_default(self) -> bool:
         """Whether a value may be left out."""
@@ -79,7 +85,7 @@ class Field:
 
     def schema(self) -> dict[str, Any]:
         """Return a new JSON schema of the value's plain form."""
-        return self.kind.schema()
+        return hoisted(self.kind.schema())
 
     def validate(self, value: Any) -> Any:
         """Return ``value`` as the field's type, converted where its meaning is plain.
@@ -108,15 +114,6 @@ class Field:
     def changed(self, **changes: Any) -> Field:
         """Return the field with ``changes`` made."""
         return replace(self, **changes)
-
-    @property
-    def full_annotation(self) -> Any:
-        """The annotation with the field's own constraints, for pydantic."""
-        if not self.constraints:
-            return self.annotation
-        from pydantic import Field as Constraints
-
-        return Annotated[self.annotation, Constraints(**dict(self.constraints))]
 
 
 _ALIASES = {"description": "desc"}

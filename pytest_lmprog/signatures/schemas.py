@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["is_strict", "normalised"]
+__all__ = ["hoisted", "is_strict", "normalised"]
 
 _DROPPED = ("title", "default", "$defs", "examples", "deprecated", "readOnly", "writeOnly")
 _MAPS = ("properties", "patternProperties")
@@ -69,6 +69,38 @@ def _closed(schema: dict[str, Any]) -> dict[str, Any]:
     if "const" in schema and "enum" not in schema:
         schema["enum"] = [schema.pop("const")]
     return schema
+
+
+def hoisted(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return ``schema`` with the definitions that stand inside of it moved to its top, where references
+    look for them. Two different ones of one name are kept apart by a number."""
+    definitions: dict[str, Any] = {}
+    result: dict[str, Any] = _hoist(schema, {}, definitions)
+    return {**result, "$defs": definitions} if definitions else result
+
+
+def _hoist(part: Any, names: Mapping[str, str], definitions: dict[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_hoist(item, names, definitions) for item in part]
+    if not isinstance(part, Mapping):
+        return part
+    if "$defs" in part:
+        names = {**names, **_named_apart(part["$defs"], definitions)}
+        for name, definition in part["$defs"].items():
+            definitions.setdefault(names[name], _hoist(definition, names, definitions))
+    result = {key: _hoist(value, names, definitions) for key, value in part.items() if key != "$defs"}
+    name = str(part.get("$ref", "")).rpartition("/")[2]
+    return {**result, "$ref": f"#/$defs/{names[name]}"} if name in names else result
+
+
+def _named_apart(own: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for name, definition in own.items():
+        new, number = name, 2
+        while new in taken and taken[new] != definition:
+            new, number = f"{name}_{number}", number + 1
+        found[name] = new
+    return found
 
 
 def is_strict(schema: Any) -> bool:

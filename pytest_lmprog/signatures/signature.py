@@ -282,7 +282,16 @@ def _checked(owner: str, fields: list[Field]) -> Mapping[str, Field]:
             field.type_text  # noqa: B018
         except SignatureError as error:
             raise SignatureError(f"{owner}.{field.name}: {error.message}", hint=error.hint) from None
+        _check_default(owner, field)
     return MappingProxyType({field.name: field for field in fields})
+
+
+def _check_default(owner: str, field: Field) -> None:
+    if field.has_default:
+        try:
+            field.accept(field.default)
+        except ValueError as error:
+            raise SignatureError(f"{owner}.{field.name}: the default does not fit: {error}") from None
 
 
 def _body_of(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Body:
