@@ -68,9 +68,16 @@ class TeleprompterConformance:
                 task(trainset, **more), CompileRuntime(concurrency=concurrency, **(runtime or {}))
             )
 
-    @pytest.mark.parametrize("student", [QA, Looping])
-    @pytest.mark.parametrize("valset", [None, rows(VAL, start=100)])
-    @pytest.mark.parametrize("seed", [0, 7])
+    @pytest.mark.parametrize(
+        ("student", "valset", "seed"),
+        [
+            (QA, None, 0),
+            (QA, rows(VAL, start=100), 7),
+            (Looping, None, 7),
+            (Looping, rows(VAL, start=100), 0),
+        ],
+        ids=["one", "one-valset", "loop", "loop-valset"],
+    )
     def test_the_result_is_the_same_at_any_concurrency(self, student, valset, seed):
         outcomes = []
         for concurrency in (1, 8, 64):

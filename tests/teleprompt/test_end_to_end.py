@@ -11,10 +11,11 @@ from pytest_lmprog.adapters.chat import ChatAdapter
 from pytest_lmprog.lm.budget import Budget
 from pytest_lmprog.lm.client import LM
 from pytest_lmprog.lm.scope import CallScope
+from pytest_lmprog.lm.scripted import ScriptedLM
 from pytest_lmprog.lm.stores.memory import MemoryStore
 from pytest_lmprog.programs import ChainOfThought, Example, Module, context
 from pytest_lmprog.signatures import InputField, OutputField, Signature
-from pytest_lmprog.teleprompt import BootstrapFewShotWithRandomSearch, CompileRuntime
+from pytest_lmprog.teleprompt import BootstrapFewShot, BootstrapFewShotWithRandomSearch, CompileRuntime
 from tests.support.server import FakeServer, last_user_text, refuse_response_format
 from tests.teleprompt.world import portion, result_of, task
 
@@ -114,3 +115,12 @@ def test_the_tie_breaker_counts_the_prompts_that_are_sent():
     predictor = winner.program.classify
     sent = ChatAdapter().prompt(predictor.signature, predictor.demos).template()
     assert winner.characters == sum(len(m["content"]) for m in sent)
+
+
+def test_compile_as_in_a_notebook():
+    lm = ScriptedLM(lambda request: answer({"messages": request.messages, "response_format": {}}))
+    strategy = BootstrapFewShot(metric=same_team, max_bootstrapped_demos=2, max_labeled_demos=2)
+    with context(lm=lm, adapter=None):
+        program = strategy.compile(Program(), trainset=tickets(8))
+    assert [set(demo) for demo in program.classify.demos] == [{"ticket", "reasoning", "team"}] * 2
+    assert all(demo.reasoning == f"because {demo.ticket.split()[1]}" for demo in program.classify.demos)
