@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.teleprompt import (
         BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch,
     )
+    from pytest_lmprog.teleprompt import BootstrapRS as BootstrapRS
     from pytest_lmprog.teleprompt import LabeledFewShot as LabeledFewShot
 
 else:
@@ -39,6 +40,7 @@ else:
         "LM": "lm.client",
         "BootstrapFewShot": "teleprompt",
         "BootstrapFewShotWithRandomSearch": "teleprompt",
+        "BootstrapRS": "teleprompt",
         "ChainOfThought": "programs.predict",
         "ChatAdapter": "adapters.chat",
         "Evaluate": "evaluation.evaluate",
@@ -79,6 +81,7 @@ __all__ = [
     "LM",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
+    "BootstrapRS",
     "ChainOfThought",
     "ChatAdapter",
     "Evaluate",
