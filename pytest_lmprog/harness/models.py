@@ -17,8 +17,9 @@ from pytest_lmprog.programs.context import current
 if TYPE_CHECKING:
     from pytest_lmprog.lm.budget import Price
     from pytest_lmprog.lm.redaction import Scrubber
+    from pytest_lmprog.programs import Predict
 
-__all__ = ["Models", "at_zero"]
+__all__ = ["Models", "at_zero", "temperature"]
 
 _HINT = (
     "pytest --lm-model=openai/gpt-4o-mini (or local/smollm2-135m, which needs no key), or in the ini file: "
@@ -134,6 +135,13 @@ def at_zero(lm: LanguageModel) -> LanguageModel:
     from pytest_lmprog.lm.client import LM
 
     return lm.copy(temperature=0) if isinstance(lm, LM) else _AtZero(lm)
+
+
+def temperature(lm: LanguageModel, predictor: Predict) -> Any:
+    """Return the temperature that ``predictor`` is asked at: its own, else that of its LM, else of ``lm``."""
+    asked = predictor.lm or lm
+    params = asked.request(({"role": "user", "content": ""},), **predictor.params).params
+    return params.get("temperature")
 
 
 class _AtZero:

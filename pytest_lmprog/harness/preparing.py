@@ -53,11 +53,13 @@ def program_of(unit: Unit) -> Module:
     return made
 
 
-def restored(unit: Unit, snapshot: Snapshot, written: Module) -> Module:
-    """Return a new program with the snapshot's prompts. Raises SnapshotError, naming what no longer fits."""
+def restored(snapshot: Snapshot, written: Module, path: str) -> Module:
+    """Return a new program with the prompts of the snapshot at ``path``.
+
+    Raises SnapshotError, naming what no longer fits."""
     from pytest_lmprog.snapshots.restore import restore
 
-    return restore(snapshot, written, path=str(unit.snapshot))
+    return restore(snapshot, written, path=path)
 
 
 def teleprompter_of(session: Session, unit: Unit) -> Teleprompter | None:
@@ -75,7 +77,7 @@ def as_tested(session: Session, prepared: Prepared, snapshot: Snapshot) -> Prepa
     if updating and snapshot.header.teleprompter is None and any(c.part in _CODE for c in changes):
         return prepared
     stale = () if updating else tuple(describe(changes))
-    program = restored(prepared.unit, snapshot, prepared.written)
+    program = restored(snapshot, prepared.written, session.shown(prepared.unit.snapshot))
     notes = (*prepared.notes, *_edits(snapshot, program))
     return replace(prepared, program=program, stale=stale, notes=notes)
 

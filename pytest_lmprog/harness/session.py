@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.books import Books, BriefMisses
 from pytest_lmprog.harness.hooks import Hooks
-from pytest_lmprog.harness.models import Models
+from pytest_lmprog.harness.models import Models, temperature
 from pytest_lmprog.harness.preparing import as_tested, program_of
 from pytest_lmprog.harness.settings import HarnessSettings
 from pytest_lmprog.harness.state import Prepared, UnitState
@@ -199,6 +199,7 @@ class Session:
         """Return the unit with its program as written, LM, scope and accepted snapshot."""
         written = program_of(unit)
         lm = self.models.choose(unit.lm, fixture_lm)
+        self._warn_of_equal_rollouts(unit, written, lm)
         snapshot = read_if_any(unit.snapshot)
         tally = self.tally_of(unit.id)
         scope = self.scope(BriefMisses(self.books.of(unit.module_path)), tally, known=_known(snapshot))
@@ -215,6 +216,14 @@ class Session:
             max_calls=self.enforced_calls(unit, written),
             snapshot_name=None if snapshot is None else self.shown(unit.snapshot),
             clean=self.clean,
+        )
+
+    def _warn_of_equal_rollouts(self, unit: Unit, program: Module, lm: LanguageModel) -> None:
+        if unit.repeat < 2 or any(temperature(lm, p) != 0 for p in program.predictors()):
+            return
+        self.warn(
+            f"{unit.id}: {unit.repeat} rollouts at temperature 0 are likely to be one answer {unit.repeat} times; "
+            f'set a temperature: LM("{lm.model}", temperature=1.0)'
         )
 
     def enforced_calls(self, unit: Unit, program: Module) -> int | None:

@@ -182,11 +182,12 @@ class UnitState:
         """Return the unit as plain data. ``node_ids``: of each metric, without a case."""
         unit, prepared = self.unit, self.prepared
         ids = node_ids or {}
+        metrics = unit.metrics if unit.cases else ()  # without cases (lm_compile) they only guide a compile
         return UnitInfo(
             unit.id,
             unit.name,
             unit.module_id,
-            tuple(self._metric_info(m.name, ids.get(m.name, f"{unit.id}::{m.name}")) for m in unit.metrics),
+            tuple(self._metric_info(m.name, ids.get(m.name, f"{unit.id}::{m.name}")) for m in metrics),
             prepared.lm.model,
             prepared.snapshot_name,
             unit.repeat,

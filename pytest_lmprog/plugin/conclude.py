@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.gates import MetricVerdict, judge_metric
 from pytest_lmprog.harness.results import (
     CaseOutcome,
@@ -92,10 +91,9 @@ class Conclusion:
         session = surroundings.existing_session(self.config)
         if session is None:
             return
-        try:
+        if not self.interrupted:
             self.written = session.finish(self.results)
-        except LmprogError as error:
-            self.problems.append(str(error))
+        self.problems += [f"{w.path}: {w.detail}" for w in self.written if w.fails]
         errors = session.close(passed=self.complete_and_passed, wait=not self.interrupted)
         self.problems += [str(error) for error in errors]
 

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.errors import CompileError, LeakageError, ReplayMissError, SnapshotError
+from pytest_lmprog.errors import (
+    CompileError,
+    ConfigurationError,
+    LeakageError,
+    ReplayMissError,
+    SnapshotError,
+)
 from pytest_lmprog.evaluation.callables import as_metric
 from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.snapshots.store import accept, read, write_accepted
@@ -45,9 +51,9 @@ def test_the_first_compile_makes_an_accepted_snapshot(world: World) -> None:
 
 
 def test_the_same_compile_again_writes_nothing_and_asks_nothing(world: World) -> None:
-    world.run(compile=True)
+    world.run(compile=True, max_concurrency=1)  # with more, timing decides which candidates are dropped early
     before, asked = world.snapshot.read_bytes(), len(world.brain.asked)
-    done = world.run(compile=True)
+    done = world.run(compile=True, max_concurrency=1)
     assert done.states == ["unchanged"]
     assert world.snapshot.read_bytes() == before
     assert len(world.brain.asked) == asked
@@ -411,3 +417,68 @@ def test_rollouts_have_answers_of_their_own(world: World) -> None:
     replay = world.run(unit, record="none")
     assert {o.verdict for o in replay.unit.metrics[0].outcomes} <= {"passed", "flaky", "known_miss"}
     assert done.unit.complete
+
+
+def test_rollouts_at_temperature_0_are_a_warning(world: World) -> None:
+    world.session().prepare(world.unit(repeat=2))
+    assert len(world.warnings) == 1
+    assert "2 rollouts at temperature 0" in world.warnings[0]
+    world.warnings.clear()
+    world.session().prepare(world.unit(repeat=2, lm=make_lm(world.brain, temperature=1.0)))
+    world.session().prepare(world.unit())
+    assert world.warnings == []
+
+
+# --- programs compiled by hand (lm_compile) -----------------------------------------------------------
+
+
+def test_a_unit_without_cases_is_compiled_and_has_no_baseline(world: World) -> None:
+    unit = world.unit(cases=())
+    done = world.run(unit, compile=True)
+    assert done.states == ["created"]
+    snapshot = read(world.snapshot)
+    assert snapshot.predictors["classify"].demos
+    assert snapshot.baseline == {}
+    state = world.session().prepare(unit)
+    assert state.program.predictors()[0].demos
+    assert state.info().metrics == ()
+
+
+# --- hand edits ---------------------------------------------------------------------------------------
+
+
+def test_a_hand_edit_is_tested_told_and_rendered_by_update(world: World) -> None:
+    world.run(compile=True)
+    text = world.snapshot.read_text()
+    edited = text.replace("Decide which team should handle a ticket.", "Decide who should handle it.", 1)
+    world.snapshot.write_text(edited)
+    state = world.session().prepare(world.unit())
+    assert state.program.predictors()[0].signature.instructions == "Decide who should handle it."
+    assert any(note.startswith("edited by hand: classify") for note in state.info().notes)
+    assert world.run(lenient(world), update=True).states == ["accepted"]
+    assert "should handle a ticket" not in world.snapshot.read_text()
+    assert not world.session().prepare(world.unit()).info().notes
+
+
+def test_a_snapshot_that_no_longer_fits_names_the_field(world: World) -> None:
+    from pytest_lmprog.programs import Module, Predict
+
+    class Other(Module):
+        def __init__(self) -> None:
+            self.classify = Predict("ticket -> owner")
+
+        def forward(self, ticket: str) -> Any:
+            return self.classify(ticket=ticket)
+
+    world.run(compile=True)
+    with pytest.raises(SnapshotError, match="owner"):
+        world.session().prepare(world.unit(program=Other))
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [(lambda: 1 / 0, "raised ZeroDivisionError"), (lambda: 3, "gave int, which is no Module")],
+)
+def test_a_program_that_cannot_be_made_is_a_clear_error(world: World, program: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        world.session().prepare(world.unit(program=program))
