@@ -222,7 +222,7 @@ class Session:
         if unit.repeat < 2 or any(temperature(lm, p) != 0 for p in program.predictors()):
             return
         self.warn(
-            f"{unit.id}: {unit.repeat} rollouts at temperature 0 are likely to be one answer {unit.repeat} times; "
+            f"{unit.id}: {unit.repeat} rollouts at temperature 0 are mostly one answer {unit.repeat} times; "
             f'set a temperature: LM("{lm.model}", temperature=1.0)'
         )
 
