@@ -17,6 +17,7 @@ from pytest_lmprog.teleprompt.base import Teleprompter
 if TYPE_CHECKING:
     from pytest_lmprog.harness.session import Session
     from pytest_lmprog.harness.state import Prepared
+    from pytest_lmprog.snapshots.source import Sources
 
 __all__ = [
     "as_tested",
@@ -104,13 +105,13 @@ def fingerprint_of(session: Session, unit: Unit, written: Module, lm: LanguageMo
     from pytest_lmprog.snapshots import code_parts
     from pytest_lmprog.snapshots import fingerprint as parts
 
-    functions = {m.name: getattr(m, "function", m) for m in unit.metrics}
+    teleprompter = teleprompter_of(session, unit)
+    functions = {m.name: getattr(m, "function", m) for m in unit.metrics} | _own_metric(teleprompter)
     owner = next((cls for m in unit.metrics if (cls := getattr(m, "cls", None)) is not None), None)
     fixtures = {id(f): f for m in unit.metrics for f in getattr(m, "fixture_functions", ())}
     sources = code_parts.project_sources(session.settings.rootdir, type(written), *functions.values())
     factory = unit.program if isinstance(unit.program, FunctionType) else None
     metrics = code_parts.metric_parts(functions, owner=owner, fixtures=fixtures.values(), sources=sources)
-    teleprompter = teleprompter_of(session, unit)
     learns = teleprompter is not None
     return parts.without_empty(
         {
@@ -119,11 +120,41 @@ def fingerprint_of(session: Session, unit: Unit, written: Module, lm: LanguageMo
             "trainset": parts.data_part(unit.trainset) if learns else {},
             "valset": parts.data_part(unit.valset or ()) if learns else {},
             **metrics,
-            "teleprompter": teleprompter_part(teleprompter),
+            "teleprompter": {
+                **teleprompter_part(teleprompter),
+                **(_teacher(unit, sources) if learns else {}),
+            },
             "model": parts.model_part(lm.model),
             "prompt_format": parts.prompt_format_part(),
         }
     )
+
+
+def _own_metric(teleprompter: Teleprompter | None) -> dict[str, Any]:
+    """Return the metric that a teleprompter was given (``BootstrapFewShot(metric=f)``), by name."""
+    metric = getattr(teleprompter, "metric", None)
+    if metric is None:
+        return {}
+    function = getattr(metric, "function", metric)
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return {f"{name} (the teleprompter's)": function}
+
+
+def _teacher(unit: Unit, sources: Sources) -> dict[str, str]:
+    """Return what is noted of the teacher: its model's name, or its program's and a digest of its code."""
+    from pytest_lmprog.snapshots import code_parts
+    from pytest_lmprog.snapshots import fingerprint as parts
+
+    teacher = unit.teacher
+    if teacher is None:
+        return {}
+    if isinstance(teacher, str):
+        return {"teacher": teacher}
+    if not isinstance(teacher, Module) and isinstance(teacher, LanguageModel):
+        return {"teacher": teacher.model}
+    program = program_of(replace(unit, program=teacher))
+    code = {**code_parts.program_part(program, sources=sources), **parts.signatures_part(program)}
+    return {"teacher": f"{type(program).__qualname__} {parts.short(code)}"}
 
 
 def teleprompter_part(teleprompter: Teleprompter | None) -> dict[str, str]:

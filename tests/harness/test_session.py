@@ -306,6 +306,10 @@ def test_what_changed_is_named(world: World) -> None:
             "teleprompter": BootstrapFewShotWithRandomSearch(num_candidate_programs=4)
         },
     }
+    cases["teleprompter setting teacher: none -> Triage"] = {"teacher": Triage}
+    cases["metric right_team (the teleprompter's)"] = {
+        "teleprompter": BootstrapFewShotWithRandomSearch(num_candidate_programs=3, metric=METRICS[0])
+    }
     for text, changes in cases.items():
         stale = world.session().prepare(world.unit(**changes)).info().stale
         assert any(reason.startswith(text) for reason in stale), (text, stale)
