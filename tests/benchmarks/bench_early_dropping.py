@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from pytest_lmprog.programs import context
 from pytest_lmprog.teleprompt import BootstrapFewShotWithRandomSearch, CompileRuntime
-from pytest_lmprog.teleprompt.race import Race
 from tests.benchmarks.rows import Row
+from tests.benchmarks.search import full_evaluation
 from tests.teleprompt.world import Asked, PlainAdapter, WorldLM, exact, portion, result_of, rows, task, truth
 
 LATENCY, SLOTS, WORLDS = 0.005, 8, 8
 
 
-class FullRace(Race):
-    """Drops nobody."""
-
-    def __post_init__(self) -> None:
-        self.drop = False
-        super().__post_init__()
-
-
-def searched(world: int, race: type[Race]) -> tuple[object, int]:
-    """Return the winner with its score, and the calls."""
+def searched(world: int) -> tuple[object, int]:
+    """Return the winner with its score and demos, and the calls."""
 
     def answer(asked: Asked) -> dict[str, str]:
         question = asked.inputs["question"]
         skill = 0.2 + 0.06 * len(asked.demos) + 0.3 * portion(world, asked.shown)
         return {"answer": truth(question) if portion(world, question) < skill else "no idea"}
 
-    import pytest_lmprog.teleprompt.search as module
-
-    module.Race = race
     lm = WorldLM(answer, latency=LATENCY)
     strategy = BootstrapFewShotWithRandomSearch(exact, max_labeled_demos=6, num_candidate_programs=10)
     with context(lm=lm, adapter=PlainAdapter()):
@@ -42,8 +31,9 @@ def searched(world: int, race: type[Race]) -> tuple[object, int]:
 
 def run() -> list[Row]:
     """Compare over several worlds."""
-    full = [searched(world, FullRace) for world in range(WORLDS)]
-    dropping = [searched(world, Race) for world in range(WORLDS)]
+    with full_evaluation():
+        full = [searched(world) for world in range(WORLDS)]
+    dropping = [searched(world) for world in range(WORLDS)]
     different = sum(a[0] != b[0] for a, b in zip(full, dropping, strict=True))
     calls = [sum(outcome[1] for outcome in outcomes) for outcomes in (dropping, full)]
     return [
