@@ -58,6 +58,14 @@ def pytest_configure(config: pytest.Config) -> None:
 # --- collection ---------------------------------------------------------------------------------------
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    if any("[" in argument for argument in session.config.args):
+        from pytest_lmprog.plugin import selection
+
+        selection.widen(session.config)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,

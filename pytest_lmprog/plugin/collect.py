@@ -30,7 +30,9 @@ from pytest_lmprog.plugin.marks import (
     read_mark,
     where,
 )
+from pytest_lmprog.plugin.misuse import Refusal
 from pytest_lmprog.plugin.run import Run, run_of
+from pytest_lmprog.plugin.selection import expect_failed, selects_failed
 from pytest_lmprog.plugin.units import UnitPlan, claimed, folded, instantiate, model_labels, snapshot_path
 from pytest_lmprog.programs import Module
 
@@ -69,7 +71,7 @@ def _told(metafunc: pytest.Metafunc) -> Iterator[None]:
     except LmprogError as error:
         node = metafunc.definition
         place = where(node.obj, node.path, node.config.rootpath)
-        pytest.fail(f"{place}: {_qualname(node)}: {error}", pytrace=False)
+        raise Refusal(f"{place}: {_qualname(node)}: {error}") from None
 
 
 def _begin(metafunc: pytest.Metafunc) -> Generation:
@@ -288,13 +290,22 @@ def _register(generation: Generation) -> None:
         example = call.params["example"]
         name = _metric_name(metafunc.definition.name, call)
         sets.setdefault(name, call)
-        if isinstance(example, CaseExample) and example.lm_case.metric != name:
-            case = example.lm_case
+        case = example.lm_case
+        if case.metric != name:
             own = Case(case.unit, case.example, case.rollout, name)
             call.params["example"] = CaseExample.of(case.example, own)
     for plan in generation.plans:
         for name, call in sets.items():
             _add_metric(metafunc, plan, name, call)
+    if selects_failed(metafunc.config):
+        _expect_failed(metafunc)
+
+
+def _expect_failed(metafunc: pytest.Metafunc) -> None:
+    for call in metafunc._calls:
+        case = call.params["example"].lm_case
+        metric = case.unit.metrics[case.metric].node_id
+        expect_failed(case.unit.run, metric, f"{metafunc.definition.nodeid}[{call.id}]")
 
 
 def _metric_name(function: str, call: Any) -> str:

@@ -19,7 +19,7 @@ from pytest_lmprog.harness.results import (
     UnitResult,
     count_from_plain,
 )
-from pytest_lmprog.plugin import options, surroundings
+from pytest_lmprog.plugin import options, selection, surroundings
 from pytest_lmprog.plugin.display import clean_longrepr
 from pytest_lmprog.plugin.run import Run, existing_run
 
@@ -69,6 +69,8 @@ class Conclusion:
             for metric in result.metrics:
                 verdict = judge_metric(metric, rebasing=result.info.rebasing)
                 self.verdicts.append((result, metric, verdict))
+        done = [m.info.node_id for _, m, v in self.verdicts if v.state == "passed"]
+        selection.forget_passed(self.config, done)
         passed = not session.testsfailed and not any(v.fails for _, _, v in self.verdicts)
         complete = all(result.complete for result in self.results) and not interrupted
         self.complete_and_passed = passed and complete and not self.results.lost_workers

@@ -15,19 +15,28 @@ from typing import Any
 
 import pytest
 
-__all__ = ["checked"]
+__all__ = ["Refusal", "checked"]
 
 _FIRST_ARGUMENT = {"lm_program": "program", "lm_examples": "source"}
 
 
 def checked(collector: pytest.Module | pytest.Class, report: pytest.CollectReport) -> pytest.CollectReport:
     """Return ``report``, turned into a failure where an ``lm_*`` mark landed on what is no test."""
-    text = _unittest(collector) or _misuse(collector, report)
+    text = _refusal(report) or _unittest(collector) or _misuse(collector, report)
     if text is not None:
         report.outcome = "failed"
         report.result = []
         report.longrepr = text
     return report
+
+
+class Refusal(pytest.Collector.CollectError):
+    """A mark or dataset that cannot be used: one message, the same from every worker."""
+
+
+def _refusal(report: pytest.CollectReport) -> str | None:
+    excinfo = getattr(getattr(report, "call", None), "excinfo", None)
+    return str(excinfo.value) if excinfo is not None and isinstance(excinfo.value, Refusal) else None
 
 
 def _unittest(collector: Any) -> str | None:

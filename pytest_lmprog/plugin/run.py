@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_lmprog.evaluation.scores import Score
-from pytest_lmprog.plugin import options, surroundings
+from pytest_lmprog.plugin import options, selection, surroundings
 from pytest_lmprog.plugin.cases import case_of
 from pytest_lmprog.plugin.outcome import Recorder, as_score, call_function
 from pytest_lmprog.plugin.runner import UnitRunner
@@ -53,6 +53,7 @@ class Run:
         self.snapshots: dict[str, UnitPlan] = {}
         self.datasets: dict[Any, Any] = {}
         self.case_ids: dict[str, list[str]] = {}
+        self.expected_failures: list[Any] = []
         self.item: pytest.Item | None = None
         self.is_worker = hasattr(config, "workerinput")
         self.recorder: Recorder | None = None
@@ -69,7 +70,12 @@ class Run:
 
     # --- before the first item ------------------------------------------------------------------------
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        selection.narrow(self.config, items)
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        selection.forget_expected(self)
         for plan in self.units.values():
             plan.selected.clear()
         for item in session.items:

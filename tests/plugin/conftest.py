@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,11 @@ class Project:
     def run_apart(self, *args: str) -> pytest.RunResult:
         """Run pytest in a process of its own."""
         return self.pytester.runpytest_subprocess("-p", "no:randomly", *args)
+
+    def forget(self) -> None:
+        """Remove cache and recordings."""
+        for name in (".lm_cache", "__lm_recordings__"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     @property
     def calls(self) -> int:
