@@ -486,3 +486,57 @@ def test_a_snapshot_that_no_longer_fits_names_the_field(world: World) -> None:
 def test_a_program_that_cannot_be_made_is_a_clear_error(world: World, program: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         world.session().prepare(world.unit(program=program))
+
+
+# --- modes and reports --------------------------------------------------------------------------------
+
+
+def test_record_all_asks_each_request_once_a_run_and_replaces(world: World) -> None:
+    unit = world.unit(teleprompter=None, trainset=())
+    world.run(unit)
+    first = world.recording.read_text()
+    world.brain.knows = lambda ticket, demos, rollout: True
+    done = world.run(unit, record="all")
+    assert len(world.brain.asked) == 2 * len(CASES)
+    assert set(done.verdicts().values()) == {"passed"}
+    assert world.recording.read_text() != first
+    assert set(world.run(unit, record="none").verdicts().values()) == {"passed"}
+
+
+def test_update_takes_changed_code_of_a_unit_without_teleprompter(world: World) -> None:
+    from pytest_lmprog.programs import Predict
+    from tests.harness.world import TriageTicket
+
+    class Reworded(Triage):
+        def __init__(self) -> None:
+            self.classify = Predict(TriageTicket.with_instructions("Name the team."))
+
+    world.run(world.unit(teleprompter=None, trainset=()), update=True)
+    changed = world.unit(teleprompter=None, trainset=(), program=Reworded)
+    state = world.session().prepare(changed)
+    assert "signature of classify: instructions changed" in state.info().stale
+    assert state.program.predictors()[0].signature.instructions != "Name the team."
+    assert world.run(changed, update=True).states == ["accepted"]
+    assert read(world.snapshot).predictors["classify"].instructions == "Name the team."
+
+
+def test_the_table_of_before_and_after(world: World) -> None:
+    from pytest_lmprog.reports.terminal import compile_lines
+
+    done = world.run(compile=True)
+    lines = compile_lines(list(done.session.compiled.values()), done.results, width=100)
+    assert lines[0].split() == ["unit,", "metric", "n", "before", "after", "change"]
+    name, n, before, after, change = lines[2].split()
+    assert (name, n) == ("right_team", "12")
+    assert float(after) - float(before) == pytest.approx(float(change), abs=0.0011)
+    assert "before: the program as written, without compiling" in lines
+    assert any(line.startswith("TestTriage: 6 candidates, best 0.") for line in lines)
+
+
+def test_a_budget_in_usd_needs_a_price(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_lmprog.harness.models import Models
+
+    monkeypatch.setattr(Models, "price", staticmethod(lambda model: None))
+    with pytest.raises(ConfigurationError, match="its price is not known"):
+        world.session(compile=True, budget="1usd").compile(world.unit())
+    assert not world.brain.asked
