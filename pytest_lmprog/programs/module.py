@@ -30,14 +30,14 @@ class Module:
     module may hold locks, clients and data.
     """
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the program. To be overridden."""
         aforward = getattr(self, "aforward", None)
         if aforward is None:
             raise UsageError(f"{type(self).__name__} defines no forward()")
         return aforward(*args, **kwargs)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``, to its end where it is a coroutine function. An Example whose inputs are known,
         given alone to a ``forward`` that takes these inputs by name, stands for them."""
         if args and isinstance(args[0], Example):
@@ -55,7 +55,7 @@ class Module:
         named = all(name in taken for name in example.input_names)
         return ((), dict(example.inputs())) if named else (args, {})
 
-    async def acall(self, *args: Any, **kwargs: Any) -> Any:
+    async def acall(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the program without blocking the event loop: ``aforward`` if defined, an ``async``
         forward as it is, a plain forward in a thread."""
         aforward = getattr(self, "aforward", None)

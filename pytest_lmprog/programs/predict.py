@@ -61,7 +61,7 @@ class Predict(Module):
 
     @demos.setter
     def demos(self, demos: Iterable[Mapping[str, Any]]) -> None:
-        self._demos = tuple(d if isinstance(d, Example) else Example(d) for d in demos)
+        self._demos = tuple(map(_demo, _sequence(demos)))
 
     def with_demos(self, demos: Iterable[Mapping[str, Any]]) -> Self:
         """Return a copy with these demos."""
@@ -175,6 +175,20 @@ class Predict(Module):
         return f"{type(self).__name__}({self._signature.text})"
 
 
+def _sequence(demos: Any) -> Iterable[Any]:
+    if isinstance(demos, str | Mapping) or not isinstance(demos, Iterable):
+        raise UsageError(f"demos must be a sequence of examples, not {demos!r}")
+    return demos
+
+
+def _demo(demo: Any) -> Example:
+    if isinstance(demo, Example):
+        return demo
+    if not isinstance(demo, Mapping):
+        raise UsageError(f"each of the demos must be an Example or a dict, not {demo!r}")
+    return Example(demo)
+
+
 def _taken(
     signature: type[Signature], args: tuple[Any, ...], given: dict[str, Any]
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:
@@ -257,5 +271,5 @@ def _reasoned(signature: type[Signature], field: Field | None) -> type[Signature
     if field is None and any(name in signature.output_fields for name in ("reasoning", "rationale")):
         return signature
     if field is None:
-        field = Field(name="reasoning", role="output", annotation=str, desc="think step by step")
-    return signature.prepend_field(field)
+        field = Field(desc="think step by step")
+    return signature.prepend_field(field.changed(name=field.name or "reasoning", role="output"))

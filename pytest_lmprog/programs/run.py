@@ -76,7 +76,7 @@ def _as_prediction(output: Any) -> Prediction:
 
 
 def forward_inputs(program: Module) -> tuple[str, ...] | None:
-    """Return the names of ``forward``'s parameters, which say which fields of an example are inputs.
+    """Return the names of ``forward``'s (or ``aforward``'s) parameters, which say which fields of an example are inputs.
 
     None where ``forward`` takes ``**kwargs`` and the names are not to be had; a predictor's are its
     signature's input fields."""
@@ -84,7 +84,9 @@ def forward_inputs(program: Module) -> tuple[str, ...] | None:
     names = getattr(signature, "input_fields", None)
     if names is not None:
         return tuple(names)
-    parameters = list(inspect.signature(program.forward).parameters.values())
+    own_forward = type(program).forward is not Module.forward
+    function = program.forward if own_forward else getattr(program, "aforward", program.forward)
+    parameters = list(inspect.signature(function).parameters.values())
     if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
         return None
     return tuple(p.name for p in parameters)
