@@ -287,7 +287,7 @@ def _register(generation: Generation) -> None:
     metafunc = generation.metafunc
     sets: dict[str, Any] = {}
     for call in metafunc._calls:
-        example = call.params["example"]
+        example: Any = call.params["example"]
         name = _metric_name(metafunc.definition.name, call)
         sets.setdefault(name, call)
         case = example.lm_case
@@ -303,7 +303,8 @@ def _register(generation: Generation) -> None:
 
 def _expect_failed(metafunc: pytest.Metafunc) -> None:
     for call in metafunc._calls:
-        case = call.params["example"].lm_case
+        example: Any = call.params["example"]
+        case = example.lm_case
         metric = case.unit.metrics[case.metric].node_id
         expect_failed(case.unit.run, metric, f"{metafunc.definition.nodeid}[{call.id}]")
 

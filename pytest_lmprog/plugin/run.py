@@ -163,6 +163,9 @@ class Run:
         if harvest:
             report.lmprog = {**(getattr(report, "lmprog", None) or {}), "harvest": harvest}
 
+    def pytest_sessionfinish(self) -> None:
+        self._switch(None)
+
     # --- instead of items -----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)

@@ -120,7 +120,7 @@ def expect_failed(run: Run, metric_id: str, item_id: str) -> None:
 
 def _key(failed: Any, node_id: str) -> Any:
     # pytest 9.2 keys by NodeId, older versions by text.
-    kind = type(next(iter(failed), ""))
+    kind: Any = type(next(iter(failed), ""))
     return node_id if kind is str else kind.parse(node_id)
 
 

@@ -137,7 +137,7 @@ def test_the_most_derived_mark_wins_and_a_method_can_be_a_unit(project) -> None:
 
 def test_module_marks_apply_to_each_class_and_function(project) -> None:
     project.test(
-        f"{HEAD}\nunit, rows = pytest.mark.lm_program(program=Triage), pytest.mark.lm_examples('tickets.yaml')\n"
+        f"{HEAD}\nunit = pytest.mark.lm_program(program=Triage)\nrows = pytest.mark.lm_examples('tickets.yaml')\n"
         "pytestmark = [unit, rows]\nclass TestA:\n    def test_team(self, prediction): ...\n\n"
         "def test_b(prediction): ...\n\ndef test_c(): ...\n"
     )
