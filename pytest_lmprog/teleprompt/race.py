@@ -29,15 +29,8 @@ class Proposal:
     notes: tuple[str, ...] = ()
 
 
-@dataclass
-class _Slot:
-    """One evaluation run; which example it takes is decided when it starts."""
-
-    position: int | None = None
-
-
 class Entry:
-    """A candidate in the race: what is known of its score, and its open runs.
+    """A candidate in the race: what is known of its score.
 
     ``unstarted`` are the positions of examples that no run has taken, the next one last.
     """
@@ -46,10 +39,12 @@ class Entry:
         self.proposal = proposal
         self.standing = Standing(weights)
         self.unstarted = list(range(len(weights)))
-        self.slots: dict[Ticket, _Slot] = {}
+        self.in_flight = 0
         self.errors = 0
         self.dropped = False
+        self.demos = sum(len(predictor.demos) for predictor in proposal.program.predictors())
         self._study = study
+        self._size = len(weights)
         self._taken = 0
         self._sort_at = 0
 
@@ -64,9 +59,9 @@ class Entry:
         self._taken += 1
         return self.unstarted.pop()
 
-    def lacks_slots(self) -> bool:
-        """Whether an example is left that no open run is going to take."""
-        return len(self.unstarted) > sum(slot.position is None for slot in self.slots.values())
+    def likely_lost(self) -> float:
+        """The share of the score that is lost, if half of the runs in flight fail."""
+        return 1.0 - self.standing.most() + self.in_flight / (2 * self._size)
 
     @property
     def open(self) -> bool:
@@ -97,6 +92,14 @@ class Entry:
 
 
 @dataclass
+class _Run:
+    """One evaluation run. Of which candidate, and on which example, is decided when it starts."""
+
+    entry: Entry | None = None
+    position: int = -1
+
+
+@dataclass
 class Race:
     """Evaluates candidates against each other, as part of a plan: ``enter`` them, and ``record`` the
     tickets that the plan is given.
@@ -107,13 +110,18 @@ class Race:
     order runs end in. Which losers are dropped, and so have no score, depends on timing: of a race
     only the winner, its score and its label may enter an artifact.
 
-    No example's own demo is in the prompt that it is scored with. Examples that other candidates
-    failed come first, because they tell soonest that a candidate cannot win.
+    Each run that starts goes to the candidate that can still reach most: what an exact search cannot
+    do without (A*, with the upper bound of the score as its estimate), spread over candidates so that
+    little is in flight for one that is dropped. Before that one candidate, that with the most demos,
+    is evaluated to its end: it sets the pace, and it is what a budget that runs out leaves. Of a
+    candidate's examples those that others failed come first, because they tell soonest.
+
+    No example's own demo is in the prompt that it is scored with.
 
     Parameters
     ----------
     phase: what progress calls the runs.
-    rank: leads the rank of the jobs; the candidate's index follows.
+    rank: of the jobs.
     drop: False where scores feed something else than this race.
     """
 
@@ -123,7 +131,8 @@ class Race:
     rank: int = 1
     drop: bool = True
     entries: dict[int, Entry] = field(default_factory=dict)
-    _owner: dict[Ticket, Entry] = field(default_factory=dict)
+    _waiting: dict[Ticket, _Run] = field(default_factory=dict)
+    _running: dict[Ticket, _Run] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._weights = checked_weights(self.examples)
@@ -132,56 +141,71 @@ class Race:
     @property
     def running(self) -> bool:
         """Whether a run is open whose ticket is still to come."""
-        return bool(self._owner)
+        return bool(self._waiting or self._running)
 
     def enter(self, proposal: Proposal) -> Entry:
-        """Hand in the runs of a candidate: as many at a time as can be in flight."""
+        """Let a candidate take part."""
         entry = Entry(proposal, self.study, self._weights)
         self.entries[proposal.index] = entry
-        for _ in self.examples[: self.study.desk.slots]:
-            self._submit(entry)
+        self._hand_in()
         return entry
 
-    def _submit(self, entry: Entry) -> None:
-        slot = _Slot()
-        rank = (self.rank, entry.proposal.index)
-        ticket = self.study.desk.submit(rank, partial(self._assigned, entry, slot))
-        entry.slots[ticket] = slot
-        self._owner[ticket] = entry
+    def _hand_in(self) -> None:
+        """Have as many runs wait as can start before the next one ends, and no more than are needed."""
+        desk = self.study.desk
+        wanted = min(desk.slots, sum(len(entry.unstarted) for entry in self._open()))
+        while len(self._waiting) < wanted:
+            run = _Run()
+            ticket = desk.submit((self.rank,), partial(self._started, run))
+            self._waiting[ticket] = run
+        while len(self._waiting) > wanted:
+            desk.withdraw(self._waiting.popitem()[0])
 
-    def _assigned(self, entry: Entry, slot: _Slot) -> Job:
-        slot.position = entry.take(self._misses)
-        example = self.examples[slot.position]
+    def _open(self) -> list[Entry]:
+        return [entry for entry in self.entries.values() if entry.open]
+
+    def _started(self, run: _Run) -> Job:
+        run.entry = entry = self._next()
+        run.position = entry.take(self._misses)
+        entry.in_flight += 1
+        ticket = next(ticket for ticket, waiting in self._waiting.items() if waiting is run)
+        self._running[ticket] = self._waiting.pop(ticket)
+        example = self.examples[run.position]
         return self.study.student_job(without_example(entry.proposal.program, example), example, self.phase)
+
+    def _next(self) -> Entry:
+        ready = [entry for entry in self._open() if entry.unstarted]
+        if self.leader() is None:
+            return min(ready, key=lambda entry: (-entry.demos, entry.proposal.index))
+        return min(ready, key=lambda entry: (entry.likely_lost(), entry.proposal.index))
 
     def record(self, ticket: Ticket) -> None:
         """Take in a finished run, and drop whom it puts out of the race."""
-        entry = self._owner.pop(ticket)
-        slot = entry.slots.pop(ticket)
+        run = self._running.pop(ticket)
+        entry = run.entry
+        assert entry is not None
         result = ticket.value()
-        assert slot.position is not None
         score = self.study.ranking.score(result)
+        entry.in_flight -= 1
         entry.errors += result.error is not None
-        entry.standing.record(slot.position, score)
-        self._misses[slot.position] += 1.0 - score
+        entry.standing.record(run.position, score)
+        self._misses[run.position] += 1.0 - score
         if self.drop:
             self._cut()
-        if entry.open and entry.lacks_slots():
-            self._submit(entry)
+        self._hand_in()
         self._announce(entry)
 
     def _cut(self) -> None:
         bar = max(entry.least() for entry in self.entries.values())
-        for entry in self.entries.values():
-            if entry.open and entry.most() < bar:
+        for entry in self._open():
+            if entry.most() < bar:
                 self._drop(entry)
 
     def _drop(self, entry: Entry) -> None:
         entry.dropped = True
-        for ticket in entry.slots:
-            del self._owner[ticket]
+        for ticket in [ticket for ticket, run in self._running.items() if run.entry is entry]:
+            del self._running[ticket]
             self.study.desk.withdraw(ticket)
-        entry.slots.clear()
         self.study.desk.expect(-len(entry.unstarted))
 
     def _announce(self, entry: Entry) -> None:

@@ -180,9 +180,35 @@ def test_a_large_race_is_linear_and_keeps_few_runs_open():
     entry = race.enter(Proposal(0, "c", Program(0, 1)))  # type: ignore[arg-type]
     seen = set()
     while race.running:
-        assert len(entry.slots) <= 4
+        assert entry.in_flight <= 4
         ticket, job = study.desk.take()  # type: ignore[misc]
         seen.add(job.example.question)
         ticket.close(result(job.example, 1.0))
         race.record(ticket)
     assert len(seen) == n
+
+
+def test_runs_go_to_those_who_can_still_reach_most():
+    table = [[1.0, 1.0, 1.0, 1.0, 0.0], [0.0] * 5, [1.0, 1.0, 1.0, 0.0, 0.0], [0.0] * 5]
+    race, runs = run_race(table, [1.0] * 5, [1, 2, 3, 4], 0, slots=1)
+    # The first sets the pace (5 runs, 0.8). The others need one failure each, with the tie lost: 3 runs,
+    # of which the third's first is on the example that most failed.
+    assert race.leader().proposal.index == 0
+    assert runs == 8
+
+
+def test_the_candidate_with_most_demos_sets_the_pace():
+    study = TableStudy(Desk(1))
+    race = Race(
+        study, [Example(question=f"q{i}", answer=f"a{i}").with_inputs("question") for i in range(20, 23)]
+    )  # type: ignore[arg-type]
+    study.characters = lambda program: 1  # type: ignore[method-assign]
+    for index, demos in enumerate([0, 3, 1]):
+        race.enter(Proposal(index, f"c{index}", labeled_of(QA(), demos)))
+    started = []
+    for _ in range(3):
+        ticket, job = study.desk.take()  # type: ignore[misc]
+        started.append(len(questions(job.program)))
+        ticket.close(result(job.example, 1.0))
+        race.record(ticket)
+    assert started == [3, 3, 3]
