@@ -56,10 +56,10 @@ class Module:
         return ((), dict(example.inputs())) if named else (args, {})
 
     async def acall(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Run the program without blocking the event loop: ``aforward`` if defined, an ``async``
-        forward as it is, a plain forward in a thread."""
+        """Run the program without blocking the event loop: ``aforward`` if defined (and ``forward`` not
+        overridden below it), an ``async`` forward as it is, a plain forward in a thread."""
         aforward = getattr(self, "aforward", None)
-        if aforward is not None:
+        if aforward is not None and not _overrides(type(self), "forward", "aforward"):
             return await aforward(*args, **kwargs)
         if inspect.iscoroutinefunction(self.forward):
             return await self.forward(*args, **kwargs)
@@ -157,6 +157,12 @@ class Module:
     def __repr__(self) -> str:
         parts = ", ".join(f"{name}={p!r}" for name, p in self.named_predictors() if p is not self)
         return f"{type(self).__name__}({parts})"
+
+
+def _overrides(cls: type, name: str, other: str) -> bool:
+    """Return whether ``name`` is defined in a more derived class than ``other``."""
+    homes = [next((i for i, c in enumerate(cls.__mro__) if n in vars(c)), -1) for n in (name, other)]
+    return -1 < homes[0] < homes[1]
 
 
 def _sum_of_parts(module: Module, within: tuple[Module, ...]) -> int:

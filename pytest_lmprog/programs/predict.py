@@ -35,7 +35,7 @@ class Predict(Module):
     lm: LanguageModel | None
     adapter: Adapter | None
 
-    def __init__(self, signature: type[Signature] | str, *, n: int = 1, **params: Any) -> None:
+    def __init__(self, signature: type[Signature] | Signature | str, *, n: int = 1, **params: Any) -> None:
         if n < 1:
             raise UsageError(f"n must be 1 or more, not {n}")
         self.lm = None
@@ -51,7 +51,7 @@ class Predict(Module):
         return self._signature
 
     @signature.setter
-    def signature(self, signature: type[Signature] | str) -> None:
+    def signature(self, signature: type[Signature] | Signature | str) -> None:
         self._signature = ensure_signature(signature)
 
     @property
@@ -84,8 +84,8 @@ class Predict(Module):
         """One call a sample."""
         return self.n
 
-    def __call__(self, /, *args: Any, **inputs: Any) -> Any:
-        result = self.forward(*args, **inputs)
+    def __call__(self, /, *args: Any, **inputs: Any) -> Prediction:
+        result: Any = self.forward(*args, **inputs)
         return finish(result) if inspect.iscoroutine(result) else result
 
     def forward(self, /, *args: Any, **inputs: Any) -> Prediction:
@@ -258,7 +258,7 @@ class ChainOfThought(Predict):
 
     def __init__(
         self,
-        signature: type[Signature] | str,
+        signature: type[Signature] | Signature | str,
         *,
         n: int = 1,
         rationale_field: Field | None = None,

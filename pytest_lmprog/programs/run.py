@@ -76,7 +76,8 @@ def _as_prediction(output: Any) -> Prediction:
 
 
 def forward_inputs(program: Module) -> tuple[str, ...] | None:
-    """Return the names of ``forward``'s (or ``aforward``'s) parameters, which say which fields of an example are inputs.
+    """Return the names of the parameters of ``forward`` (or ``aforward``): which fields of an example
+    are inputs.
 
     None where ``forward`` takes ``**kwargs`` and the names are not to be had; a predictor's are its
     signature's input fields."""

@@ -346,9 +346,9 @@ class EnumKind:
         for member in self.cls:
             if self._by_value:
                 texts.setdefault(_scalar_text(_member_value(member)), member)
-        for member in self.cls:
-            texts.setdefault(member.name, member)
-            texts.setdefault(f"{self.cls.__name__}.{member.name}", member)
+        for name, member in self.cls.__members__.items():  # aliases too
+            texts.setdefault(name, member)
+            texts.setdefault(f"{self.cls.__name__}.{name}", member)
         return {text: member for text, member in texts.items() if text.strip()}
 
     def plain(self, value: Any) -> Any:

@@ -7,7 +7,9 @@ from typing import Any
 
 __all__ = ["hoisted", "is_strict", "normalised"]
 
-_DROPPED = ("title", "default", "$defs", "examples", "deprecated", "readOnly", "writeOnly")
+_DROPPED = frozenset(
+    {"title", "default", "$defs", "examples", "deprecated", "readOnly", "writeOnly", "discriminator"}
+)
 _MAPS = ("properties", "patternProperties")
 _LOOSE = ("prefixItems", "minLength", "maxLength", "minProperties", "maxProperties", "patternProperties")
 
@@ -58,7 +60,8 @@ def _normal(schema: Any, defs: Mapping[str, Any], recursive: set[str]) -> Any:
         if key in _MAPS:
             result[key] = {k: _normal(v, defs, recursive) for k, v in value.items()}
         elif key not in _DROPPED:
-            result[key] = _normal(value, defs, recursive) if key not in ("enum", "const") else value
+            name = "anyOf" if key == "oneOf" else key  # the members of a tagged union exclude each other
+            result[name] = _normal(value, defs, recursive) if key not in ("enum", "const") else value
     return _closed(result)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType, MappingProxyType
-from typing import Any, ClassVar, NoReturn, cast, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast, get_origin
 
 from pytest_lmprog.errors import SignatureError
 from pytest_lmprog.signatures.constraints import description_of
@@ -243,6 +243,16 @@ class Signature(metaclass=SignatureMeta):
     """
 
     _body: ClassVar[_Body] = _Body(MappingProxyType({}), None)
+
+    if TYPE_CHECKING:  # type checkers take the call for one that makes an instance
+
+        def __init__(
+            self,
+            signature: str | Mapping[str, Any],
+            instructions: str | None = None,
+            *,
+            custom_types: Mapping[str, Any] | None = None,
+        ) -> None: ...
 
 
 def _field_spec(field: Field) -> dict[str, Any]:

@@ -216,6 +216,15 @@ class TestCalls:
         assert trace.of("hops[0]") == [trace[2], trace[3]]
 
 
+def test_an_overridden_forward_is_run_by_acall_too() -> None:
+    class Shouting(Predict):
+        def forward(self, **inputs: Any) -> Prediction:
+            return Prediction(b=super().forward(**inputs).b.upper())
+
+    with context(lm=FakeLM(echo)):
+        assert waiting(Shouting("a -> b"), a="x").b == sync(Shouting("a -> b"), a="x").b == "A: X"
+
+
 class TestState:
     def test_demos_may_be_any_mappings(self) -> None:
         predict = Predict("a -> b")

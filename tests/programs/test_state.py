@@ -198,7 +198,7 @@ class TestFiles:
         ("name", "text", "words"),
         [
             ("s.json", "{", r"s\.json:1: it is not JSON"),
-            ("s.json", '{\n"a": 1,\n}', r"s\.json:3: it is not JSON"),
+            ("s.json", '{\n"a": 1,\n"b"\n}', r"s\.json:4: it is not JSON"),
             ("s.json", "[" * 100_000, "nested too deeply"),
             ("s.json", "[]", "not the state of a program"),
             ("s.yaml", "a: [", r"s\.yaml:1: it is not YAML"),

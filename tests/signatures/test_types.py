@@ -230,6 +230,15 @@ def test_the_schema_of_a_type(annotation: Any, schema: Any) -> None:
     assert field(annotation).schema() == schema
 
 
+def test_tagged_unions_in_models_are_plain_alternatives() -> None:
+    class Owner(pydantic.BaseModel):
+        pet: Annotated[Cat | Dog, pydantic.Field(discriminator="kind")]
+
+    pet = field(Owner).schema()["properties"]["pet"]
+    assert list(pet) == ["anyOf"]
+    assert pet["anyOf"][0]["properties"]["kind"] == {"type": "string", "enum": ["cat"]}
+
+
 def test_a_schema_is_a_new_object_each_time() -> None:
     person = field(Person)
     person.schema()["properties"].clear()
