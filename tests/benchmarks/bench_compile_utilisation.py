@@ -18,7 +18,7 @@ from tests.benchmarks.rows import Row
 from tests.benchmarks.search import AS_IN_DSPY, Size, answer, full_evaluation
 from tests.teleprompt.world import Asked, PlainAdapter, WorldLM
 
-SLOW = Size(train=25, val=25, candidates=8, latency=0.4, slots=16)
+SLOW = Size(train=25, val=25, candidates=5, latency=0.4, slots=8)
 """Slow enough that the processor time of the HTTP client (2-5 ms a call, in litellm) hides in the latency."""
 
 
