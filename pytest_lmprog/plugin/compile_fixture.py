@@ -16,8 +16,10 @@ from pytest_lmprog.plugin import surroundings
 from pytest_lmprog.plugin.marks import ProgramMark
 from pytest_lmprog.plugin.outcome import steady_assertions
 from pytest_lmprog.plugin.progress import CompileProgress
+from pytest_lmprog.plugin.runner import overridden_lm
 from pytest_lmprog.plugin.units import folded, instantiate, snapshot_path
 from pytest_lmprog.programs import Module
+from pytest_lmprog.reports.terminal import compile_text
 
 if TYPE_CHECKING:
     from pytest_lmprog.plugin.run import Run
@@ -109,14 +111,15 @@ class LmCompile:
 
     def _compiled(self, unit: Unit) -> Module:
         session = surroundings.session_of(self._run.config)
+        fixture_lm = overridden_lm(self._run.item)
         if self._run.settings.compile and not self._run.settings.dry_run:
             if self._run.item is not None:
                 surroundings.suppress_timeout(self._run.item)
             progress = CompileProgress(self._run.config, unit.name, session.tally_of(unit.id).count)
             with steady_assertions():
-                session.compile(unit, progress)
-            progress.end(f"compiled {unit.name}")
-        program: Module = session.prepare(unit).program
+                outcome = session.compile(unit, progress, fixture_lm=fixture_lm)
+            progress.end(f"{unit.name}: {compile_text(outcome)}")
+        program: Module = session.prepare(unit, fixture_lm=fixture_lm).program
         return program
 
 

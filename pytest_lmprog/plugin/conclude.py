@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pytest_lmprog.errors import LmprogError, LmprogWarning
 from pytest_lmprog.harness.gates import MetricVerdict, judge_metric
 from pytest_lmprog.harness.results import (
     CaseOutcome,
@@ -54,8 +55,16 @@ class Conclusion:
             self.results.add(outcome)
         if data.get("calls"):
             self.results.add_calls(data["calls_of"], count_from_plain(data["calls"]))
+        surroundings.warnings_of(self.config).extend(data.get("warnings", ()))
         if data.get("harvest"):
-            surroundings.session_of(self.config).absorb(data["harvest"])
+            self._absorb(data["harvest"])
+
+    def _absorb(self, harvest: Any) -> None:
+        try:
+            surroundings.session_of(self.config).absorb(harvest)
+        except LmprogError as error:
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
 
     # --- after the last item --------------------------------------------------------------------------
 
@@ -75,6 +84,7 @@ class Conclusion:
         complete = all(result.complete for result in self.results) and not interrupted
         self.complete_and_passed = passed and complete and not self.results.lost_workers
         self._write()
+        self._warn()
         if not interrupted:
             self._report(session)
 
@@ -98,6 +108,17 @@ class Conclusion:
         self.problems += [f"{w.path}: {w.detail}" for w in self.written if w.fails]
         errors = session.close(passed=self.complete_and_passed, wait=not self.interrupted)
         self.problems += [str(error) for error in errors]
+
+    def _warn(self) -> None:
+        """Show what the harness warned of in pytest's warnings summary; ``-W error`` makes it fail."""
+        texts = list(dict.fromkeys(surroundings.warnings_of(self.config)))
+        if not self.settings.in_ci:
+            texts += [stale_text(r.info) for r in self.results if r.info.stale and not r.info.rebasing]
+        for text in texts:
+            try:
+                self.config.issue_config_time_warning(LmprogWarning(text), stacklevel=2)
+            except LmprogWarning as warning:
+                self.problems.append(str(warning))
 
     def _report(self, session: pytest.Session) -> None:
         for _, metric, verdict in self.verdicts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +13,8 @@ from pytest_lmprog.evaluation.scores import Score
 from pytest_lmprog.plugin import options, selection, surroundings
 from pytest_lmprog.plugin.cases import case_of
 from pytest_lmprog.plugin.outcome import Recorder, as_score, call_function
-from pytest_lmprog.plugin.runner import UnitRunner
+from pytest_lmprog.plugin.runner import UnitRunner, overridden_lm
+from pytest_lmprog.programs import context
 
 if TYPE_CHECKING:
     from pytest_lmprog.plugin.units import UnitPlan
@@ -58,7 +59,7 @@ class Run:
         self.is_worker = hasattr(config, "workerinput")
         self.recorder: Recorder | None = None
         self.score: Score | None = None
-        self._leave: Callable[[], None] | None = None
+        self._stack = contextlib.ExitStack()
         self._inside: Any = None
 
     def runner(self, plan: UnitPlan) -> UnitRunner:
@@ -111,18 +112,16 @@ class Run:
             self._switch(plan, scope)
 
     def _switch(self, inside: Any, scope: Any = None) -> None:
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+        self._stack.close()
         self._inside = inside
         if scope is not None:
-            stack = contextlib.ExitStack()
-            stack.enter_context(scope)
-            self._leave = stack.close
+            self._stack.enter_context(scope)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
         if case_of(pyfuncitem) is None:
+            if self._inside is pyfuncitem:
+                self._use_overridden_lm(pyfuncitem)
             return None
         function = pyfuncitem.obj
         if inspect.iscoroutinefunction(function) and surroundings.awaited_by_others(pyfuncitem):
@@ -131,6 +130,13 @@ class Run:
         funcargs = pyfuncitem.funcargs
         self._take(call_function(function, {name: funcargs[name] for name in names}))
         return True
+
+    def _use_overridden_lm(self, item: pytest.Item) -> None:
+        """Let programs in a plain test run on the project's own ``lm`` fixture."""
+        given = overridden_lm(item)
+        if given is not None:
+            lm = surroundings.session_of(self.config).models.choose(None, given)
+            self._stack.enter_context(context(lm=lm))
 
     def _take(self, returned: Any) -> None:
         if self.score is None:
@@ -162,6 +168,10 @@ class Run:
         harvest = session.harvest() if session is not None else None
         if harvest:
             report.lmprog = {**(getattr(report, "lmprog", None) or {}), "harvest": harvest}
+        warnings = surroundings.warnings_of(self.config)
+        if warnings:
+            report.lmprog = {**(getattr(report, "lmprog", None) or {}), "warnings": list(warnings)}
+            warnings.clear()
 
     def pytest_sessionfinish(self) -> None:
         self._switch(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.plugin.run import Run
     from pytest_lmprog.plugin.units import UnitPlan
 
-__all__ = ["UnitRunner"]
+__all__ = ["UnitRunner", "fixture_value", "overridden_lm"]
 
 _OUR_MODULE = "pytest_lmprog.plugin"
 
@@ -74,15 +75,9 @@ class UnitRunner:
         metrics = self.plan.metrics
         return [case for case in self.plan.selected if metrics[case.metric].runs_program]
 
-    def fixture_lm(self) -> Any:
+    def fixture_lm(self) -> Callable[[], Any] | None:
         """Return a function that gives the overridden ``lm`` fixture's value, or None where it is ours."""
-        item = self.run.item
-        if item is None:
-            return None
-        definitions = item.session._fixturemanager.getfixturedefs("lm", item)
-        if not definitions or definitions[-1].func.__module__ == _OUR_MODULE:
-            return None
-        return lambda: fixture_value(item, "lm")
+        return overridden_lm(self.run.item)
 
     def result(self, case: Case) -> Any:
         """Return the run of a case (``programs.Run``). Raises what is no verdict on the program."""
@@ -115,6 +110,16 @@ class UnitRunner:
         """The program as tested."""
         program: Module = self.state.program
         return program
+
+
+def overridden_lm(item: Any) -> Callable[[], Any] | None:
+    """Return a function that gives the value of ``item``'s ``lm`` fixture, or None where that is ours."""
+    if item is None:
+        return None
+    definitions = item.session._fixturemanager.getfixturedefs("lm", item)
+    if not definitions or definitions[-1].func.__module__ == _OUR_MODULE:
+        return None
+    return lambda: fixture_value(item, "lm")
 
 
 def fixture_value(item: Any, name: str) -> Any:

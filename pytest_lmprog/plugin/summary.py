@@ -33,6 +33,7 @@ def _lines(conclusion: Conclusion, width: int) -> list[str]:
         *compile_lines(compiled, conclusion.results, width=width),
         *summary_lines(conclusion.results, width=width),
         *written_lines(conclusion.written, width=width),
+        *(conclusion.problems if conclusion.interrupted else ()),
     ]
 
 

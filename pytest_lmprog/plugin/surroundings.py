@@ -20,10 +20,11 @@ __all__ = [
     "session_of",
     "suppress_timeout",
     "uses_lm",
-    "warn_for",
+    "warnings_of",
 ]
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_WARNINGS: pytest.StashKey[list[str]] = pytest.StashKey()
 _ASYNC_MARKS = ("asyncio", "anyio", "trio", "twisted")
 
 
@@ -47,7 +48,7 @@ def _made(config: pytest.Config) -> Session:
     return Session(
         options.settings(config),
         hooks=_hooks(config),
-        on_warning=functools.partial(_warn, config),
+        on_warning=warnings_of(config).append,
         run_id=_run_id(config),
         one_ahead=stops_early,
     )
@@ -71,14 +72,10 @@ def _hooks(config: pytest.Config) -> Any:
     )
 
 
-def _warn(config: pytest.Config, text: str) -> None:
-    # Through pytest's own channel: shown once in the warnings summary, under xdist too.
-    config.issue_config_time_warning(pytest.PytestWarning(text), stacklevel=2)
-
-
-def warn_for(item: pytest.Item, text: str) -> None:
-    """Show a warning that belongs to an item."""
-    item.warn(pytest.PytestWarning(text))
+def warnings_of(config: pytest.Config) -> list[str]:
+    """Return what the harness warned of and nobody has shown yet. Any thread may add to it; pytest's own
+    warnings are not for threads."""
+    return config.stash.setdefault(_WARNINGS, [])
 
 
 def uses_lm(item: pytest.Item) -> bool:
