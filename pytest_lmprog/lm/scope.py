@@ -217,6 +217,7 @@ class CallScope:
     limit: counts the calls of this run and refuses too many, or None.
     limiter: bounds the requests in flight; None means the LM's own bound.
     keep_messages: store the request beside its answer (``lm_store_messages``).
+    notify: is told, a line at a time, what takes long (fetching weights); None writes to standard error.
     """
 
     mode: RecordMode = "new"
@@ -232,6 +233,7 @@ class CallScope:
     limit: CallLimit | None = None
     limiter: Limiter | None = None
     keep_messages: bool = True
+    notify: Callable[[str], None] | None = None
 
 
 _DEFAULT = CallScope()

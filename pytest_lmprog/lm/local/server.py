@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,18 +43,18 @@ class Servers:
         self._pid = os.getpid()
         self._running: dict[str, Server] = {}
 
-    def url(self, path: Path) -> str:
-        """Return the address of the server of the weights at ``path``, started and ready.
+    def url(self, weights: Weights) -> str:
+        """Return the address of the server of ``weights``, fetched, started and ready.
 
         Raises MissingExtraError, ConfigurationError for a file that is no model, LMConnectionError where
         it does not get ready in time."""
         if self._pid != os.getpid():
             self._pid, self._lock, self._running = os.getpid(), Lock(), {}
-        name = str(path.resolve())
         with self._lock:
-            server = self._running.get(name)
+            server = self._running.get(weights.name)
             if server is None:
-                server = self._running[name] = _start(name)
+                _library()  # before a large download that would be in vain
+                server = self._running[weights.name] = _start(str(weights.find()))
             return server.url
 
     def stop(self) -> None:
@@ -72,7 +71,7 @@ def transport_to(weights: Weights, timeout: float) -> LiteLLMTransport:
     """Return the transport to the embedded server of ``weights``, which is started with the first request."""
 
     def target() -> Target:
-        return Target("openai/embedded", servers.url(weights.find()) + "/v1", "none")
+        return Target("openai/embedded", servers.url(weights) + "/v1", "none")
 
     return LiteLLMTransport(target, timeout=timeout, where="", priced=False, extra=_fixed)
 
