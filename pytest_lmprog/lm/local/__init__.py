@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pytest_lmprog.lm.local.catalog import Weights, named_weights
 from pytest_lmprog.lm.types import LMRequest, LMResponse
 
-__all__ = ["embedded"]
+__all__ = ["EmbeddedTransport", "embedded"]
 
 
-class _Embedded:
-    """A transport to the embedded server of some weights; fetches and loads them when first used."""
+class EmbeddedTransport:
+    """A transport to the embedded model of some weights; fetches and loads them when first used."""
 
     def __init__(self, weights: Weights, timeout: float) -> None:
         self._weights = weights
@@ -19,15 +19,15 @@ class _Embedded:
 
     def ask(self, request: LMRequest) -> LMResponse:
         """Answer ``request`` with one attempt."""
-        from pytest_lmprog.lm.local.server import transport_to
+        from pytest_lmprog.lm.local.engine import engines
 
-        return transport_to(self._weights, self._timeout).ask(request)
+        return engines.of(self._weights).ask(request, self._timeout)
 
 
-def embedded(model: str, *, timeout: float) -> tuple[_Embedded, Callable[[], str]]:
+def embedded(model: str, *, timeout: float) -> tuple[EmbeddedTransport, Callable[[], str]]:
     """Return the transport to ``local/NAME`` or ``local/FILE.gguf`` and what tells its endpoint: the
     SHA-256 of the weights. Neither opens a file before it is used.
 
     Raises ConfigurationError for a name that is neither in the catalogue nor a ``.gguf`` file's."""
     weights = named_weights(model.removeprefix("local/"))
-    return _Embedded(weights, timeout), weights.identity
+    return EmbeddedTransport(weights, timeout), weights.identity

@@ -19,17 +19,11 @@ from pytest_lmprog.lm.redaction import Scrubber, environment_secrets, secrets_in
 __all__ = ["FetchError", "fetch_wheel"]
 
 _LONGEST = 1800.0
-_PIP = [
-    "--no-deps",
-    "--only-binary=:all:",
-    "--no-input",
-    "--quiet",
-    "--disable-pip-version-check",
-    "--no-cache-dir",
-    "--retries",
-    "2",
-]
-_UV = ["--no-deps", "--only-binary", ":all:", "--quiet", "--no-cache"]
+_PIP = (
+    *("--no-deps", "--only-binary=:all:", "--no-input", "--quiet", "--no-cache-dir"),
+    *("--disable-pip-version-check", "--retries", "2"),
+)
+_UV = ("--no-deps", "--only-binary", ":all:", "--quiet", "--no-cache")
 
 
 class FetchError(Exception):

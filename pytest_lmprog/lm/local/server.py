@@ -1,99 +1,40 @@
-"""One llama.cpp server a process and weights, on 127.0.0.1, started when first asked."""
+"""One llama.cpp server on 127.0.0.1, set up so that an answer depends on its request alone.
+
+llama.cpp's arithmetic depends on which tokens are evaluated together. So a server works on one request at a
+time, flash attention is off (its sums depend on the number of threads, too), and before each request the
+slot that answers it is brought into a state that follows from the request: see ``Server.prepare``.
+"""
 
 from __future__ import annotations
 
-import os
+import json
 import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from threading import Lock
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pytest_lmprog.errors import ConfigurationError, LMConnectionError, MissingExtraError
-from pytest_lmprog.lm.litellm_client import LiteLLMTransport, Target
-from pytest_lmprog.lm.local.catalog import Weights
-from pytest_lmprog.lm.types import LMRequest
+from pytest_lmprog.canonical import digest
+from pytest_lmprog.errors import ConfigurationError, LMConnectionError, LMTimeoutError, MissingExtraError
+from pytest_lmprog.lm.types import Message
 
-__all__ = ["Servers", "servers", "transport_to"]
+__all__ = ["CONTEXT", "SLOTS", "Server", "library"]
 
-CONTEXT = 8192
+CONTEXT = 4096
 """Tokens of prompt and answer together."""
 
-LONGEST_ANSWER = 512
-"""Tokens of an answer where ``max_tokens`` is not given: small models may never stop by themselves."""
+SLOTS = 3
+"""Stems (prompts but for their last message) whose evaluation a server remembers."""
 
-_LOADING = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A running server. ``handle`` keeps it alive."""
-
-    url: str
-    handle: Any
+_LOADING = 180.0
+_PROBE: Message = {"role": "user", "content": "."}
 
 
-class Servers:
-    """The servers of this process by weights. Thread-safe; a forked child starts its own."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._pid = os.getpid()
-        self._running: dict[str, Server] = {}
-
-    def url(self, weights: Weights) -> str:
-        """Return the address of the server of ``weights``, fetched, started and ready.
-
-        Raises MissingExtraError, ConfigurationError for a file that is no model, LMConnectionError where
-        it does not get ready in time."""
-        if self._pid != os.getpid():
-            self._pid, self._lock, self._running = os.getpid(), Lock(), {}
-        with self._lock:
-            server = self._running.get(weights.name)
-            if server is None:
-                _library()  # before a large download that would be in vain
-                server = self._running[weights.name] = _start(str(weights.find()))
-            return server.url
-
-    def stop(self) -> None:
-        """Stop them all. Also at exit, before the interpreter is torn down."""
-        with self._lock:
-            self._running.clear()
-
-
-servers = Servers()
-"""The one set of this process: weights take memory, and a server takes all cores."""
-
-
-def transport_to(weights: Weights, timeout: float) -> LiteLLMTransport:
-    """Return the transport to the embedded server of ``weights``, which is started with the first request."""
-
-    def target() -> Target:
-        return Target("openai/embedded", servers.url(weights) + "/v1", "none")
-
-    return LiteLLMTransport(target, timeout=timeout, where="", priced=False, extra=_fixed)
-
-
-def _fixed(request: LMRequest) -> dict[str, Any]:
-    """What a request says beside its own parameters: the seed follows from the rollout."""
-    return {"temperature": 0, "seed": request.rollout, "max_tokens": LONGEST_ANSWER}
-
-
-def _start(path: str) -> Server:
-    library = _library()
-    params = _params(library, path)
-    try:
-        handle = library.Server(params)
-    except (RuntimeError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be loaded as a model: {error}") from None
-    url = str(handle.listening_address)
-    _wait_until_ready(url)
-    return Server(url, handle)
-
-
-def _library() -> Any:
+def library() -> Any:
+    """Return xllamacpp. Raises MissingExtraError."""
     try:
         import xllamacpp
     except ImportError:
@@ -101,37 +42,102 @@ def _library() -> Any:
     return xllamacpp
 
 
-def _params(library: Any, path: str) -> Any:
-    """Settings under which an answer depends on its request alone, not on what else is or was asked."""
-    params = library.CommonParams()
-    params.model.path = path
+class Server:
+    """A running server. One thread at a time may use it."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        """Load the weights at ``path`` and wait until they are ready.
+
+        Raises ConfigurationError for a file that is no model, LMConnectionError if it takes too long."""
+        try:
+            self._handle = library().Server(_params(path, threads))
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ConfigurationError(f"{path} cannot be loaded as a model: {error}") from None
+        self.url = str(self._handle.listening_address)
+        self._stems: OrderedDict[str, int] = OrderedDict()
+        self._wait_until_ready()
+
+    def holds(self, stem: str) -> bool:
+        """Tell whether a slot holds the stem of that digest."""
+        return stem in self._stems
+
+    def prepare(self, messages: Sequence[Message], timeout: float) -> dict[str, Any]:
+        """Bring a slot into the state that follows from ``messages`` and return the parameters that make
+        the next request use it.
+
+        The stem (all messages but the last: instructions and demos, which many requests share) is
+        evaluated from scratch once. Then the slot always holds just the stem when a request comes: the
+        server would otherwise keep as much as two requests happen to have in common, and how the rest
+        is cut into batches would depend on the request before."""
+        stem = [dict(message) for message in messages[:-1]]
+        if not stem:
+            return {"id_slot": self._free_slot(), "cache_prompt": False}
+        name = digest(stem)
+        slot = self._stems.pop(name, None)
+        if slot is None:
+            slot = self._free_slot()
+            known = self._evaluate(stem, slot, timeout, reuse=False)
+            # What is evaluated again below must have been left by another request, as it will be later.
+            known = known and self._evaluate([*stem, _PROBE], slot, timeout, reuse=True)
+            if not known:  # the chat template refuses a prompt that ends here
+                return {"id_slot": slot, "cache_prompt": False}
+        self._evaluate(stem, slot, timeout, reuse=True)
+        self._stems[name] = slot
+        return {"id_slot": slot, "cache_prompt": True}
+
+    def forget(self) -> None:
+        """Take no slot's state for granted, after a request that was broken off."""
+        self._stems.clear()
+
+    def _free_slot(self) -> int:
+        free = sorted(set(range(SLOTS)) - set(self._stems.values()))
+        return free[0] if free else self._stems.popitem(last=False)[1]
+
+    def _evaluate(self, messages: Sequence[Message], slot: int, timeout: float, *, reuse: bool) -> bool:
+        body = {"messages": messages, "max_tokens": 0, "id_slot": slot, "cache_prompt": reuse}
+        try:
+            return self._http("POST", "/v1/chat/completions", body, timeout) == 200
+        except TimeoutError:
+            raise LMTimeoutError(f"the embedded model gave no answer within {timeout:g} s") from None
+        except (OSError, HTTPException) as error:
+            raise LMConnectionError(f"the embedded model is gone: {error}") from None
+
+    def _http(self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float) -> int:
+        parts = urlsplit(self.url)
+        connection = HTTPConnection(str(parts.hostname), parts.port, timeout=timeout)
+        try:
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            return response.status
+        finally:
+            connection.close()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _LOADING
+        while time.monotonic() < deadline:
+            with suppress(OSError, HTTPException):
+                if self._http("GET", "/health", None, 5.0) == 200:
+                    return
+            time.sleep(0.01)
+        raise LMConnectionError(f"the embedded model was not ready within {_LOADING:g} s")
+
+
+def _params(path: Path, threads: int) -> Any:
+    xllamacpp = library()
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    params.n_parallel = 1  # requests that share a batch change each other's rounding
-    params.n_ctx = CONTEXT
-    params.cache_prompt = False
+    params.n_parallel = SLOTS
+    params.n_ctx = CONTEXT * SLOTS
+    params.kv_unified = False
     params.cache_ram_mib = 0
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.fit_params = False
-    params.n_threads_http = 16
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.n_threads_http = 4
     params.verbosity = -1
     return params
-
-
-def _wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + _LOADING
-    while time.monotonic() < deadline:
-        with suppress(OSError, HTTPException):
-            if _health(url) == 200:
-                return
-        time.sleep(0.02)
-    raise LMConnectionError(f"the embedded model was not ready within {_LOADING:g} s")
-
-
-def _health(url: str) -> int:
-    parts = urlsplit(url)
-    connection = HTTPConnection(str(parts.hostname), parts.port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status
-    finally:
-        connection.close()
