@@ -21,12 +21,12 @@ _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0"})
 
 
-@dataclass(frozen=True, slots=True)
 class StrKind:
     """``str``. Numbers and booleans are taken as their JSON text."""
 
-    text: str = "str"
-    takes_text: bool = True
+    __slots__ = ()
+    text = "str"
+    takes_text = True
 
     def schema(self) -> dict[str, Any]:
         """See Kind."""
@@ -52,12 +52,12 @@ class StrKind:
         return plain(value)
 
 
-@dataclass(frozen=True, slots=True)
 class IntKind:
     """``int``. Takes integral floats and texts such as ``"1,234"``; not booleans."""
 
-    text: str = "int"
-    takes_text: bool = False
+    __slots__ = ()
+    text = "int"
+    takes_text = False
 
     def schema(self) -> dict[str, Any]:
         """See Kind."""
@@ -86,12 +86,12 @@ class IntKind:
         return plain(value)
 
 
-@dataclass(frozen=True, slots=True)
 class FloatKind:
     """``float``, finite. Takes integers and texts; ``"1,234"`` is refused, as it means two things."""
 
-    text: str = "float"
-    takes_text: bool = False
+    __slots__ = ()
+    text = "float"
+    takes_text = False
 
     def schema(self) -> dict[str, Any]:
         """See Kind."""
@@ -127,12 +127,12 @@ class FloatKind:
         return plain(value)
 
 
-@dataclass(frozen=True, slots=True)
 class BoolKind:
     """``bool``. Takes true/false, yes/no and 1/0 in any case."""
 
-    text: str = "bool"
-    takes_text: bool = False
+    __slots__ = ()
+    text = "bool"
+    takes_text = False
 
     def schema(self) -> dict[str, Any]:
         """See Kind."""
@@ -159,12 +159,12 @@ class BoolKind:
         return plain(value)
 
 
-@dataclass(frozen=True, slots=True)
 class NoneKind:
     """``None``. Takes the texts null, none and the empty one."""
 
-    text: str = "None"
-    takes_text: bool = False
+    __slots__ = ()
+    text = "None"
+    takes_text = False
 
     def schema(self) -> dict[str, Any]:
         """See Kind."""
@@ -187,12 +187,12 @@ class NoneKind:
         return plain(value)
 
 
-@dataclass(frozen=True, slots=True)
 class AnyKind:
     """``Any`` and ``object``: whatever the answer holds."""
 
-    text: str = "Any"
-    takes_text: bool = True
+    __slots__ = ()
+    text = "Any"
+    takes_text = True
 
     def schema(self) -> dict[str, Any]:
         """See Kind."""
