@@ -93,7 +93,7 @@ def _resolved(config: pytest.Config) -> HarnessSettings:
 def _ini(config: pytest.Config, option: Option) -> Any:
     try:
         return config.getini(option.dest)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, pytest.UsageError) as error:
         raise pytest.UsageError(f"{option.dest} in {config.inipath}: {error}") from None
 
 
