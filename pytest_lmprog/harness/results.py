@@ -95,7 +95,8 @@ class MetricInfo:
     """What must be known of a metric where there are no units (xdist's controller).
 
     ``expected`` counts its items (cases times rollouts), whatever is selected. ``baseline`` is the accepted
-    mean over ``baseline_cases``; ``removed`` are baseline ids without a case.
+    mean over ``baseline_cases``; ``removed`` are baseline ids without a case; ``repeat`` are its rollouts a
+    case, or None: the unit's.
     """
 
     name: str
@@ -105,6 +106,7 @@ class MetricInfo:
     baseline: float | None = None
     baseline_cases: int = 0
     removed: tuple[str, ...] = ()
+    repeat: int | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON data."""
@@ -301,7 +303,7 @@ class RunResults:
         """Return what was found of ``unit`` (an id that ``add_unit`` was told)."""
         info = self._units[unit]
         metrics = tuple(
-            MetricResult(m, tuple(self._outcomes.get((unit, m.name), {}).values()), info.repeat)
+            MetricResult(m, tuple(self._outcomes.get((unit, m.name), {}).values()), m.repeat or info.repeat)
             for m in info.metrics
         )
         return UnitResult(info, metrics, self._calls.get(unit, TallyCount()))

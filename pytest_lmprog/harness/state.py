@@ -197,13 +197,14 @@ class UnitState:
         )
 
     def _metric_info(self, name: str, node_id: str) -> MetricInfo:
-        expected = len(self.unit.cases) * self.unit.repeat
-        baseline = self._baseline.get(name)
+        repeat = self.unit.rollouts(name)
+        expected = len(self.unit.cases) * repeat
+        baseline, gate = self._baseline.get(name), self._gates[name]
         if baseline is None:
-            return MetricInfo(name, node_id, expected, self._gates[name])
+            return MetricInfo(name, node_id, expected, gate, repeat=repeat)
         known = {example.id for example in self.unit.cases}
         removed = tuple(case for case in baseline.cases if case not in known)
-        return MetricInfo(name, node_id, expected, self._gates[name], baseline.score, baseline.count, removed)
+        return MetricInfo(name, node_id, expected, gate, baseline.score, baseline.count, removed, repeat)
 
     def drain(self) -> TallyCount:
         """Return the calls counted for the unit since the last time."""

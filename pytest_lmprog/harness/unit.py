@@ -46,7 +46,8 @@ class Unit:
     cases: the examples to test on, inputs known, ids unique.
     metrics: all metrics of the unit, in definition order, whatever is selected.
     gates: by metric name; a metric without a mark has the default Gate.
-    repeat: rollouts a case.
+    repeat: rollouts a case, the most of any metric.
+    repeats: of the metrics that have fewer.
     lm: LM or model name of the mark, or None.
     """
 
@@ -60,6 +61,7 @@ class Unit:
     metrics: tuple[Metric, ...]
     gates: Mapping[str, Gate] = field(default_factory=dict)
     repeat: int = 1
+    repeats: Mapping[str, int] = field(default_factory=dict)
     lm: LanguageModel | str | None = None
     teleprompter: Teleprompter | None = None
     trainset: tuple[Example, ...] = ()
@@ -67,6 +69,10 @@ class Unit:
     teacher: Any = None
     max_calls: int | None = None
     selected_on_cases: bool = False
+
+    def rollouts(self, metric: str) -> int:
+        """Return how often ``metric`` is asked of each case."""
+        return self.repeats.get(metric, self.repeat)
 
     def gate(self, metric: str) -> Gate:
         """Return the gate of ``metric``."""

@@ -175,7 +175,7 @@ def _models(mark: ProgramMark) -> list[tuple[Any, str | None]]:
 
 def _for_model(run: Run, plan: UnitPlan, qualname: str, lm: Any, label: str | None) -> UnitPlan:
     path = snapshot_path(plan.module_path, qualname, plan.mark, label)
-    mine = replace(plan, lm=lm, label=label, snapshot=path, metrics={}, gates={}, selected=[])
+    mine = replace(plan, lm=lm, label=label, snapshot=path, metrics={}, gates={}, repeats={}, selected=[])
     mine.shared = type(plan.shared)()
     clash = claimed(run.snapshots, mine)
     if clash is not None:
@@ -267,7 +267,6 @@ def _parametrize(metafunc: pytest.Metafunc, run: Run, plans: tuple[UnitPlan, ...
         ids = run.case_ids[plans[0].owner] = case_ids(plans[0].cases)
     values, labels = [], []
     for plan in plans:
-        plan.repeat = max(plan.repeat, rollouts)
         prefix = "" if plan.label is None else f"{plan.label}-"
         for example, case_id in list(zip(plan.cases, ids, strict=True))[: run.settings.limit]:
             for rollout in range(rollouts):
@@ -321,6 +320,7 @@ def _add_metric(metafunc: pytest.Metafunc, plan: UnitPlan, name: str, call: Any)
     stated = MetricMark() if marks[0] is None else read_mark(MetricMark, marks[0])
     gate = Gate() if marks[1] is None else read_gate(marks[1])
     plan.gates[name] = gate
+    plan.repeats[name] = _rollouts(definition, plan.run)
     plan.metrics[name] = FunctionMetric(
         name=name,
         function=_plain_function(metafunc),

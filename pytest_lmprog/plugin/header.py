@@ -15,6 +15,8 @@ __all__ = ["lines"]
 
 def lines(config: pytest.Config) -> list[str]:
     """Return the header lines of a run."""
+    if config.get_verbosity() < 0:
+        return []
     settings = options.settings(config)
     parts = [
         f"model {_models(config, settings)}",

@@ -53,9 +53,9 @@ class UnitPlan:
     trainset: tuple[Example, ...] = ()
     valset: tuple[Example, ...] | None = None
     selected_on_cases: bool = False
-    repeat: int = 1
     metrics: dict[str, FunctionMetric] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
+    repeats: dict[str, int] = field(default_factory=dict)
     selected: list[Case] = field(default_factory=list)
     shared: SharedFixtures = field(default_factory=SharedFixtures)
     runner: UnitRunner | None = None
@@ -93,7 +93,8 @@ class UnitPlan:
             cases=self.cases,
             metrics=tuple(self.metrics.values()),
             gates=dict(self.gates),
-            repeat=self.repeat,
+            repeat=max(self.repeats.values(), default=1),
+            repeats=dict(self.repeats),
             lm=self.lm,
             teleprompter=self.teleprompter,
             trainset=self.trainset,

@@ -111,7 +111,9 @@ def test_an_exception_is_a_metric_error_with_its_place() -> None:
     def team(prediction):
         return {}["key"]
 
-    with pytest.raises(MetricError, match=r"metric team raised KeyError: 'key' \(.*test_function_metric.py:\d+\)"):
+    with pytest.raises(
+        MetricError, match=r"metric team raised KeyError: 'key' \(.*test_function_metric.py:\d+\)"
+    ):
         score(team)
 
 
@@ -161,7 +163,7 @@ def test_each_evaluation_has_an_instance_and_xunit_of_its_own() -> None:
 
         def team(self, prediction):
             seen.append(("call", id(self)))
-            assert False
+            pytest.fail("no")
 
     one = metric(Tests.team, cls=Tests, arguments=("prediction",))
     for _ in range(2):

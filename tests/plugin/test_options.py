@@ -98,9 +98,10 @@ def test_native_toml_values(project) -> None:
         '[pytest]\npythonpath = ["."]\nlm_limit = 2\nlm_model = "from/toml"\nlm_store_messages = false\n',
     )
     project.test()
-    result = project.run("--collect-only", "-q")
+    result = project.run("--collect-only")
     result.stdout.fnmatch_lines(["lmprog: model from/toml, *limit 2*"])
-    assert sum("::test_team[" in line for line in result.outlines) == 2
+    assert sum("test_team[" in line for line in result.outlines) == 2
+    assert header(project.run("--collect-only", "-q")) == ""
 
 
 def test_the_limit_runs_the_first_cases(project) -> None:

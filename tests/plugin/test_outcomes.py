@@ -232,6 +232,15 @@ def test_lm_program_is_the_program_as_tested(project) -> None:
     project.run().assert_outcomes(passed=1)
 
 
+def test_metrics_of_a_unit_may_have_different_rollouts(project) -> None:
+    once = "\n    def test_once(self, prediction):\n        assert prediction\n"
+    project.test(UNIT.replace("    def test_team", "    @pytest.mark.lm_repeat(2)\n    def test_team") + once)
+    result = project.run()
+    result.assert_outcomes(passed=12)
+    assert project.calls == 8
+    result.stdout.no_fnmatch_line("*not judged*")
+
+
 def test_rollouts_are_items_with_answers_of_their_own(project) -> None:
     project.test(UNIT.replace("class Test", "@pytest.mark.lm_repeat(3)\nclass Test"))
     result = project.run()
