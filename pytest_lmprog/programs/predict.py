@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pytest_lmprog.adapters import Adapter, Answered, Ask, exchange
 from pytest_lmprog.errors import InputError, LMRequestError, ParseError, UsageError
@@ -85,8 +85,8 @@ class Predict(Module):
         return self.n
 
     def __call__(self, /, *args: Any, **inputs: Any) -> Prediction:
-        result: Any = self.forward(*args, **inputs)
-        return finish(result) if inspect.iscoroutine(result) else result
+        result: Any = self.forward(*args, **inputs)  # a subclass may make it a coroutine function
+        return cast("Prediction", finish(result)) if inspect.iscoroutine(result) else result
 
     def forward(self, /, *args: Any, **inputs: Any) -> Prediction:
         """Ask for the outputs. Takes the signature's input fields by name, by position, or as one mapping

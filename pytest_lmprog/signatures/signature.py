@@ -5,66 +5,28 @@ from __future__ import annotations
 import copyreg
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from types import FunctionType, MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast, get_origin
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from pytest_lmprog.errors import SignatureError
-from pytest_lmprog.signatures.constraints import description_of
-from pytest_lmprog.signatures.fields import MISSING, Field, Role
-from pytest_lmprog.signatures.names import name_problem
+from pytest_lmprog.signatures.body import Body, body_of, checked
+from pytest_lmprog.signatures.fields import Field, Role
 from pytest_lmprog.signatures.parser import parse_fields
-from pytest_lmprog.signatures.resolve import CallerNames, resolved
+from pytest_lmprog.signatures.resolve import CallerNames
 
 __all__ = ["Signature", "SignatureMeta", "ensure_signature"]
-
-
-@dataclass(frozen=True)
-class _Body:
-    """What a signature class consists of."""
-
-    fields: Mapping[str, Field]
-    given_instructions: str | None
-
-    @cached_property
-    def inputs(self) -> Mapping[str, Field]:
-        return MappingProxyType({n: f for n, f in self.fields.items() if f.role == "input"})
-
-    @cached_property
-    def outputs(self) -> Mapping[str, Field]:
-        return MappingProxyType({n: f for n, f in self.fields.items() if f.role == "output"})
-
-    @cached_property
-    def instructions(self) -> str:
-        if self.given_instructions is not None:
-            return self.given_instructions
-        given = ", ".join(f"`{name}`" for name in self.inputs)
-        wanted = ", ".join(f"`{name}`" for name in self.outputs)
-        if not given:
-            return f"Produce the fields {wanted}."
-        return f"Given the fields {given}, produce the fields {wanted}."
-
-    @cached_property
-    def text(self) -> str:
-        sides = (", ".join(map(_in_text, side.values())) for side in (self.inputs, self.outputs))
-        return " -> ".join(sides)
-
-
-def _in_text(field: Field) -> str:
-    return field.name if field.is_text else f"{field.name}: {field.type_text}"
 
 
 class SignatureMeta(type):
     """Makes signatures from class bodies and strings, and keeps them from being changed."""
 
-    _body: _Body
+    _body: Body
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
         """Build the class. Raises SignatureError for a body that is none of a signature."""
         body = namespace.pop("_body", None)
         if body is None:
-            body = _body_of(name, bases, namespace)
+            body = body_of(name, bases, namespace)
         kept = {k: v for k, v in namespace.items() if k not in body.fields and k != "__annotations__"}
         return super().__new__(mcs, name, bases, {**kept, "_body": body}, **options)
 
@@ -242,7 +204,7 @@ class Signature(metaclass=SignatureMeta):
     immutable; edits return new classes.
     """
 
-    _body: ClassVar[_Body] = _Body(MappingProxyType({}), None)
+    _body: ClassVar[Body] = Body(MappingProxyType({}), None)
 
     if TYPE_CHECKING:  # type checkers take the call for one that makes an instance
 
@@ -278,92 +240,9 @@ def _derived(cls: SignatureMeta, fields: Iterable[Field], instructions: str | No
 
 
 def _made(name: str, fields: Iterable[Field], instructions: str | None, module: str) -> type[Signature]:
-    body = _Body(_checked(name, list(fields)), instructions)
+    body = Body(checked(name, list(fields)), instructions)
     namespace = {"_body": body, "__module__": module, "__doc__": instructions}
     return cast("type[Signature]", SignatureMeta(name, (Signature,), namespace))
-
-
-def _checked(owner: str, fields: list[Field]) -> Mapping[str, Field]:
-    for field in fields:
-        problem = name_problem(field.name, field.role)
-        if problem:
-            raise SignatureError(f"{owner}: {problem}")
-        try:
-            field.type_text  # noqa: B018
-        except SignatureError as error:
-            raise SignatureError(f"{owner}.{field.name}: {error.message}", hint=error.hint) from None
-        _check_default(owner, field)
-    return MappingProxyType({field.name: field for field in fields})
-
-
-def _check_default(owner: str, field: Field) -> None:
-    if field.has_default:
-        try:
-            field.accept(field.default)
-        except ValueError as error:
-            raise SignatureError(f"{owner}.{field.name}: the default does not fit: {error}") from None
-
-
-def _body_of(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Body:
-    fields: dict[str, Field] = {}
-    given: str | None = None
-    for base in reversed(bases):
-        if isinstance(base, SignatureMeta):
-            fields.update(base._body.fields)
-            given = base._body.given_instructions or given
-    fields.update({f.name: f for f in _declarations(name, namespace)})
-    doc = namespace.get("__doc__")
-    return _Body(_checked(name, list(fields.values())), inspect.cleandoc(doc) if doc else given)
-
-
-def _declarations(owner: str, namespace: dict[str, Any]) -> list[Field]:
-    annotations = _annotations(namespace)
-    visible = {k: v for k, v in namespace.items() if not isinstance(v, Field)}
-    names = CallerNames(visible)
-    module = namespace.get("__module__", "")
-    fields = []
-    for name in [*namespace, *(n for n in annotations if n not in namespace)]:
-        value = namespace.get(name, MISSING)
-        if isinstance(value, Field):
-            annotation = annotations.get(name, str)
-            fields.append(_declared(owner, value.changed(name=name), annotation, module, names))
-        elif not _allowed(name, value, annotations.get(name)):
-            raise SignatureError(
-                f"{owner}.{name} is neither an input nor an output",
-                hint=f"{name}: ... = InputField() or OutputField()",
-            )
-    return fields
-
-
-def _annotations(namespace: dict[str, Any]) -> dict[str, Any]:
-    found = namespace.get("__annotations__")
-    if found is None and "__annotate_func__" in namespace:  # Python 3.14
-        found = namespace["__annotate_func__"](1)
-    return dict(found or {})
-
-
-def _declared(owner: str, field: Field, annotation: Any, module: str, names: CallerNames) -> Field:
-    if isinstance(annotation, Field):
-        raise SignatureError(
-            f"{owner}.{field.name}: the field hides the type of the same name",
-            hint="rename the field, or import the type under another name",
-        )
-    try:
-        found = resolved(annotation, module=module, names=names)
-    except SignatureError as error:
-        raise SignatureError(f"{owner}.{field.name}: {error.message}", hint=error.hint) from None
-    metadata = getattr(found, "__metadata__", ())
-    desc = field.desc if field.desc is not None else description_of(metadata)
-    return field.changed(annotation=found, desc=desc)
-
-
-def _allowed(name: str, value: Any, annotation: Any) -> bool:
-    if name.startswith("_"):
-        return True
-    if annotation is not None:
-        text = annotation if isinstance(annotation, str) else ""
-        return get_origin(annotation) is ClassVar or annotation is ClassVar or "ClassVar" in text
-    return isinstance(value, FunctionType | classmethod | staticmethod | property | type)
 
 
 def make_signature(
