@@ -11,7 +11,7 @@ PRIORITIES = ("low", "normal", "high")
 @pytest.mark.lm_program(
     program=Triage,
     teleprompter=BootstrapFewShotWithRandomSearch(
-        max_bootstrapped_demos=2, max_labeled_demos=4, num_candidate_programs=8
+        max_bootstrapped_demos=2, max_labeled_demos=4, num_candidate_programs=5
     ),
     trainset="tickets.yaml",
     train_split="train",
