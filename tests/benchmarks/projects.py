@@ -80,7 +80,8 @@ def empty_project(folder: Path, cases: int) -> Path:
 def seconds(folder: Path, *arguments: str, record: str = "none") -> float:
     """Return how long a run of pytest takes, from the start of its process to the end."""
     environment = {**os.environ, "PYTEST_LMPROG_RECORD": record}
-    environment.pop("PYTEST_ADDOPTS", None)
+    for name in ("PYTEST_ADDOPTS", "PYTHONDONTWRITEBYTECODE", "CI"):  # compiled modules are kept, as usual
+        environment.pop(name, None)
     command = [sys.executable, "-m", "pytest", "-q", *PLUGINS, *arguments]
     start = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
