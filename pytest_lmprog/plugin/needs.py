@@ -10,7 +10,7 @@ import pytest
 
 from pytest_lmprog.plugin.function_metric import CASE_FIXTURES, FixtureNeeds
 
-__all__ = ["functions", "of", "unscored_by_mark"]
+__all__ = ["functions", "is_bare", "of", "unscored_by_mark"]
 
 _OWN = (*CASE_FIXTURES, "lm_program")
 # setup_method and setup_function: FunctionMetric calls them itself.
@@ -42,6 +42,25 @@ def _kind(metafunc: pytest.Metafunc, name: str) -> str | None:
     if fixture.scope == "function":
         return "narrow"
     return "parametrized" if fixture.params is not None else "wide"
+
+
+def is_bare(metafunc: pytest.Metafunc) -> bool:
+    """Return whether a metric, autouse fixtures included, uses none but ``example``, ``prediction``,
+    ``trace`` and its parameters: then there is nothing to set up, and no order to keep."""
+    direct = metafunc._params_directness
+    # Our own ``example``, now shadowed by the parameter, requests ``request``.
+    asked = [
+        n for n in metafunc.fixturenames if n != "request" or n in metafunc.definition._fixtureinfo.argnames
+    ]
+    return all(
+        direct.get(name) == "direct" or (name in ("prediction", "trace") and _is_own(metafunc, name))
+        for name in asked
+    )
+
+
+def _is_own(metafunc: pytest.Metafunc, name: str) -> bool:
+    definitions = metafunc._arg2fixturedefs.get(name) or ()
+    return len(definitions) == 1 and getattr(definitions[0].func, "__module__", "") == _OUR_MODULE
 
 
 def functions(metafunc: pytest.Metafunc) -> tuple[Callable[..., Any], ...]:

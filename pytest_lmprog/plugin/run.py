@@ -55,6 +55,8 @@ class Run:
         self.datasets: dict[Any, Any] = {}
         self.case_ids: dict[str, list[str]] = {}
         self.expected_failures: list[Any] = []
+        option = config.option
+        self._fills = not (option.setupshow or option.setuponly or option.setupplan)
         self.item: pytest.Item | None = None
         self.is_worker = hasattr(config, "workerinput")
         self.recorder: Recorder | None = None
@@ -95,8 +97,13 @@ class Run:
             self._enter_plain(item)
         elif self._inside is not case.unit:
             self._switch(None)
-        if case is not None and inspect.iscoroutinefunction(getattr(item, "obj", None)):
+        if case is None:
+            return
+        if inspect.iscoroutinefunction(item.obj):  # type: ignore[attr-defined]
             surroundings.keep_awaited_score(item, self._take)
+        runner = case.unit.runner
+        if runner is not None and self._fills:
+            runner.fill(item, case)
 
     def _enter_plain(self, item: pytest.Item) -> None:
         if surroundings.uses_lm(item):
