@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pytest_lmprog.errors import AnswerError
@@ -54,14 +53,20 @@ def run_example(
     params: Mapping[str, Any] | None = None,
     scope: CallScope | None = None,
     max_calls: int | None = None,
+    label: str | None = None,
+    names: Mapping[int, str] | None = None,
 ) -> Run:
-    """Run ``program`` on a copy of the inputs of ``example``, unscored. See ``run_case``."""
-    inputs = {name: own_copy(value) for name, value in example.inputs().items()}
+    """Run ``program`` on a copy of the inputs of ``example``, unscored. See ``run_case``.
+
+    ``label`` is what misses are reported for, ``names`` see ``run_program``."""
+    wanted = example.input_names
+    inputs = example.inputs() if wanted is None else {k: v for k, v in example.items() if k in wanted}
     scope = scope or current_scope()
-    if max_calls is not None:
-        scope = replace(scope, limit=CallLimit(max_calls))
+    if max_calls is not None or label is not None:
+        limit = scope.limit if max_calls is None else CallLimit(max_calls)
+        scope = scope.for_run(label or scope.label, limit)
     with use_scope(scope):
-        return run_program(program, inputs, rollout=rollout, params=params)
+        return run_program(program, inputs, rollout=rollout, params=params, names=names)
 
 
 def score_run(

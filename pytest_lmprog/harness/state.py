@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,12 +22,15 @@ from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount, use_scope
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Run, context
+from pytest_lmprog.programs.context import current
+from pytest_lmprog.programs.run import predictor_names
 from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline, Snapshot
 
 __all__ = ["Prepared", "UnitState", "example_digest"]
 
 _DIGEST = 12
 _NO_CALLS = TallyCount()
+_AS_IS = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class UnitState:
         self._gates = {m.name: prepared.unit.gate(m.name) for m in prepared.unit.metrics}
         self._digests: dict[str, str] = {}
         self._drained = TallyCount()
+        self._names = predictor_names(prepared.program)
         self._predictions = Predictions(self._make, concurrency=concurrency, ahead=ahead, executor=executor)
 
     @property
@@ -101,11 +105,20 @@ class UnitState:
 
     def _make(self, example: Example, rollout: int) -> Run:
         prepared = self.prepared
-        scope = replace(prepared.scope, label=self.label(example, rollout))
-        with context(**self._settings):
+        with self._lm_active():
             return run_example(
-                prepared.program, example, rollout=rollout, scope=scope, max_calls=prepared.max_calls
+                prepared.program,
+                example,
+                rollout=rollout,
+                scope=prepared.scope,
+                max_calls=prepared.max_calls,
+                label=self.label(example, rollout),
+                names=self._names,
             )
+
+    def _lm_active(self) -> AbstractContextManager[Any]:
+        """Make the unit's LM the active one, if it is not (within ``active`` it is)."""
+        return _AS_IS if current().lm is self.prepared.lm else context(**self._settings)
 
     def label(self, example: Example, rollout: int = 0) -> str:
         """Return what a case is called in messages: ``test_team[refund-1]``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -235,7 +235,18 @@ class CallScope:
     keep_messages: bool = True
     notify: Callable[[str], None] | None = None
 
+    def for_run(self, label: str | None, limit: CallLimit | None) -> CallScope:
+        """Return the same surroundings for one run. Made for each run, hence without ``replace``, which takes
+        four times as long."""
+        new = object.__new__(CallScope)
+        for name in _FIELDS:
+            object.__setattr__(new, name, getattr(self, name))
+        object.__setattr__(new, "label", label)
+        object.__setattr__(new, "limit", limit)
+        return new
 
+
+_FIELDS = tuple(f.name for f in fields(CallScope))
 _DEFAULT = CallScope()
 _scope: ContextVar[CallScope] = ContextVar("lmprog_call_scope", default=_DEFAULT)
 

@@ -333,6 +333,7 @@ def _add_metric(metafunc: pytest.Metafunc, plan: UnitPlan, name: str, call: Any)
         optimize=stated.optimize,
         pass_at=gate.pass_at,
         runs_program=not {"prediction", "trace"}.isdisjoint(metafunc.fixturenames),
+        is_coroutine=inspect.iscoroutinefunction(metafunc.function),
         bare=needs.is_bare(metafunc),
         needs=needs.of(metafunc),
         shared=plan.shared,

@@ -74,6 +74,7 @@ class FunctionMetric:
     arguments: names of its arguments that pytest fills in.
     params: the arguments of its parametrize set.
     runs_program: whether its items ask for the prediction or trace.
+    is_coroutine: whether it is an ``async def``.
     bare: whether it uses no fixture but the case's.
     unscored: says whether a skip or xfail mark holds for it.
     fixture_functions: those of the user's fixtures among its arguments; their code is part of the metric.
@@ -91,6 +92,7 @@ class FunctionMetric:
     pass_at: float | None = None
     runs_program: bool = True
     bare: bool = False
+    is_coroutine: bool = False
     needs: FixtureNeeds = FixtureNeeds()
     shared: SharedFixtures = field(default_factory=SharedFixtures)
     unscored: Callable[[], bool] = bool

@@ -94,7 +94,8 @@ def is_skip(error: BaseException) -> bool:
 
 def call_function(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Call a test function; what it returns is awaited where it can be."""
-    return resolved(function(**arguments))
+    returned = function(**arguments)
+    return None if returned is None else resolved(returned)
 
 
 def metric_failure(name: str, error: BaseException) -> LmprogError:

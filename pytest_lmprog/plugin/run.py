@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
+import gc
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from pytest_lmprog.evaluation.scores import Score
 from pytest_lmprog.plugin import options, selection, surroundings
-from pytest_lmprog.plugin.cases import case_of
+from pytest_lmprog.plugin.cases import Case, case_of
 from pytest_lmprog.plugin.outcome import Recorder, as_score, call_function
 from pytest_lmprog.plugin.runner import UnitRunner, overridden_lm
 from pytest_lmprog.programs import context
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "existing_run", "run_of"]
 
+_MANY = 1000
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 
@@ -58,10 +59,12 @@ class Run:
         option = config.option
         self._fills = not (option.setupshow or option.setuponly or option.setupplan)
         self.item: pytest.Item | None = None
+        self.case: Case | None = None
         self.is_worker = hasattr(config, "workerinput")
         self.recorder: Recorder | None = None
         self.score: Score | None = None
         self._stack = contextlib.ExitStack()
+        self._frozen = False
         self._inside: Any = None
 
     def runner(self, plan: UnitPlan) -> UnitRunner:
@@ -85,6 +88,10 @@ class Run:
             case = case_of(item)
             if case is not None:
                 case.unit.selected.append(case)
+        if sum(len(plan.selected) for plan in self.units.values()) >= _MANY:
+            # Items, examples and cases live to the end: the collector need not walk over them all the time.
+            gc.freeze()
+            self._frozen = True
 
     # --- around an item -------------------------------------------------------------------------------
 
@@ -97,9 +104,10 @@ class Run:
             self._enter_plain(item)
         elif self._inside is not case.unit:
             self._switch(None)
+        self.case = case
         if case is None:
             return
-        if inspect.iscoroutinefunction(item.obj):  # type: ignore[attr-defined]
+        if case.unit.metrics[case.metric].is_coroutine:
             surroundings.keep_awaited_score(item, self._take)
         runner = case.unit.runner
         if runner is not None and self._fills:
@@ -126,16 +134,19 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        if case_of(pyfuncitem) is None:
+        case = self.case
+        if case is None:
             if self._inside is pyfuncitem:
                 self._use_overridden_lm(pyfuncitem)
             return None
         function = pyfuncitem.obj
-        if inspect.iscoroutinefunction(function) and surroundings.awaited_by_others(pyfuncitem):
+        if case.unit.metrics[case.metric].is_coroutine and surroundings.awaited_by_others(pyfuncitem):
             return None
         names = pyfuncitem._fixtureinfo.argnames
         funcargs = pyfuncitem.funcargs
-        self._take(call_function(function, {name: funcargs[name] for name in names}))
+        returned = call_function(function, {name: funcargs[name] for name in names})
+        if returned is not None or self.recorder is not None:
+            self._take(returned)
         return True
 
     def _use_overridden_lm(self, item: pytest.Item) -> None:
@@ -160,7 +171,7 @@ class Run:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
-            case = case_of(item)
+            case = self.case if self.item is item else case_of(item)
             if case is not None:
                 from pytest_lmprog.plugin import reporting
 
@@ -182,6 +193,8 @@ class Run:
 
     def pytest_sessionfinish(self) -> None:
         self._switch(None)
+        if self._frozen:
+            gc.unfreeze()
 
     # --- instead of items -----------------------------------------------------------------------------
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.errors import AnswerError, LmprogError
-from pytest_lmprog.programs.context import context
+from pytest_lmprog.programs.context import context, current
 from pytest_lmprog.programs.example import Prediction, own_copy
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.trace import Trace, tracing
 
-__all__ = ["ProgramError", "Run", "forward_inputs", "run_program"]
+__all__ = ["ProgramError", "Run", "forward_inputs", "predictor_names", "run_program"]
+
+_AS_IS = nullcontext()
 
 
 class ProgramError(AnswerError):
@@ -40,15 +43,21 @@ def run_program(
     *,
     rollout: int = 0,
     params: Mapping[str, Any] | None = None,
+    names: Mapping[int, str] | None = None,
 ) -> Run:
     """Run ``program`` on ``inputs``, under the active settings and call scope.
+
+    ``names`` are those of the program's predictors by id, from ``predictor_names``, where the caller
+    runs it often.
 
     An unparsable answer, or anything that the program itself raises, comes back as ``Run.error``.
     Errors that are not the program's (transport, replay miss, budget, usage) are raised.
     """
-    trace = Trace(names={id(p): name for name, p in program.named_predictors()})
+    trace = Trace(names=predictor_names(program) if names is None else names)
+    now = current()
+    changes = rollout != now.rollout or bool(params) or bool(now.params)
     try:
-        with tracing(trace), context(rollout=rollout, params=dict(params or {})):
+        with tracing(trace), context(rollout=rollout, params=dict(params or {})) if changes else _AS_IS:
             output = program(**{name: own_copy(value) for name, value in inputs.items()})
     except AnswerError as error:
         return Run(None, trace, error)
@@ -58,6 +67,11 @@ def run_program(
         cause = _program_error(error)
         return Run(None, trace, cause)
     return Run(_as_prediction(output), trace)
+
+
+def predictor_names(program: Module) -> dict[int, str]:
+    """Return the path of each predictor by its id, for the trace. Holds while the program does not change."""
+    return {id(predictor): name for name, predictor in program.named_predictors()}
 
 
 def _program_error(error: Exception) -> ProgramError:
