@@ -73,6 +73,7 @@ class Session:
     on_warning: told once of each thing that is doubtful (a damaged cache, two recorded answers).
     run_id: the same in all workers of a run; under ``--lm-record=all`` each request is asked once a run.
     one_ahead: start one prediction ahead instead of all (``-x``, ``--maxfail``).
+    notify: told, a line at a time and from any thread, of what takes long (fetching weights).
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class Session:
         on_warning: Callable[[str], None] = _ignore,
         run_id: str = "",
         one_ahead: bool = False,
+        notify: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
+        self._notify = notify
         self.hooks = hooks or Hooks()
         self.warn = _once(on_warning)
         self.tally = Tally()
@@ -142,6 +145,7 @@ class Session:
             known=known or {},
             limiter=self.limiter,
             keep_messages=settings.store_messages,
+            notify=self._notify,
         )
 
     @contextmanager

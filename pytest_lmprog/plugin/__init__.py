@@ -5,8 +5,10 @@ Installed but unused it costs a handful of modules. Anything heavy lives in the 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -190,6 +192,15 @@ class _Reports:
         self._config = config
         self._conclusion: Conclusion | None = None
         self._lost: list[str] = []
+        # Capturing has not begun: later, fd 1 is not the terminal's.
+        self.terminal: int | None = None
+        with suppress(OSError):
+            self.terminal = os.dup(1)
+
+    def pytest_unconfigure(self) -> None:
+        if self.terminal is not None:
+            os.close(self.terminal)
+            self.terminal = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:

@@ -41,7 +41,7 @@ class CompileProgress:
         self._clock = clock
         self._begun = clock()
         self._shown = -_PLAIN_EVERY
-        self._phase = ""
+        self._phases: set[str] = set()
         self._reporter = config.pluginmanager.get_plugin("terminalreporter")
         self._live = bool(self._reporter is not None and self._reporter.isatty)
 
@@ -50,11 +50,12 @@ class CompileProgress:
         if self._reporter is None:
             return
         now = self._clock()
-        changed = event.phase != self._phase
+        first = event.phase not in self._phases
         pause = _LIVE_EVERY if self._live else _PLAIN_EVERY
-        if now - self._shown < pause and not (changed and not self._live):
+        if now - self._shown < pause and not (first and not self._live):
             return
-        self._shown, self._phase = now, event.phase
+        self._shown = now
+        self._phases.add(event.phase)
         width = self._reporter._tw.fullwidth - 1
         text = progress_line(self._unit, event, self._count(), elapsed=now - self._begun, width=width)
         with _uncaptured(self._config):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,7 +53,16 @@ def _made(config: pytest.Config) -> Session:
         on_warning=warnings_of(config).append,
         run_id=_run_id(config),
         one_ahead=stops_early,
+        notify=None if hasattr(config, "workerinput") else functools.partial(_notice, config),
     )
+
+
+def _notice(config: pytest.Config, line: str) -> None:
+    """Write a line past the capturing. From any thread: pytest's own reporter is for the main thread only."""
+    reports = config.pluginmanager.get_plugin("lmprog-reports")
+    if reports is not None and reports.terminal is not None:
+        with suppress(OSError):
+            os.write(reports.terminal, f"\nlmprog: {line}\n".encode())
 
 
 def _run_id(config: pytest.Config) -> str:

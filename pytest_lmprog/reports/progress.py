@@ -8,6 +8,9 @@ from pytest_lmprog.teleprompt.base import ProgressEvent
 
 __all__ = ["progress_line"]
 
+_TELLING = 10
+"""Runs after which their pace tells something."""
+
 
 def progress_line(
     unit: str, event: ProgressEvent, calls: TallyCount, *, elapsed: float, width: int = 80
@@ -41,7 +44,8 @@ def _facts(event: ProgressEvent, calls: TallyCount, elapsed: float) -> list[str]
 
 
 def _left(event: ProgressEvent, elapsed: float) -> float | None:
-    """Seconds that are left if runs go on as fast; None before the first and after the last."""
-    if not 0 < event.done < event.total or elapsed <= 0:
+    """Seconds that are left if runs go on as fast; None after the last, and before enough runs are done
+    to tell (the first one also loads the client or the model)."""
+    if not _TELLING <= event.done < event.total or elapsed <= 0:
         return None
     return elapsed / event.done * (event.total - event.done)
