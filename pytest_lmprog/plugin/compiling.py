@@ -40,7 +40,7 @@ def compile_unit(runner: UnitRunner) -> None:
     progress = CompileProgress(run.config, plan.name, session.tally_of(plan.id).count)
     with steady_assertions():
         outcome = session.compile(plan.unit, progress, fixture_lm=runner.fixture_lm())
-    progress.end(f"{plan.name}: {compile_text(outcome)}")
+    progress.end(f"{plan.name}: {compile_text(outcome)}", run.item)
 
 
 def require_asserts(config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import pytest
 
@@ -13,13 +14,13 @@ from pytest_lmprog.plugin.run import existing_run
 __all__ = ["lines"]
 
 
-def lines(config: pytest.Config) -> list[str]:
-    """Return the header lines of a run."""
+def lines(config: pytest.Config, models: Iterable[str | None] = ()) -> list[str]:
+    """Return the header lines of a run. ``models`` are those tested with, where that is known by now."""
     if config.get_verbosity() < 0:
         return []
     settings = options.settings(config)
     parts = [
-        f"model {_models(config, settings)}",
+        f"model {' and '.join(sorted(filter(None, models))) or _models(config, settings)}",
         f"record {settings.record}",
         f"cache {_shown(settings)}",
     ]

@@ -59,24 +59,25 @@ class CompileProgress:
         width = self._reporter._tw.fullwidth - 1
         text = progress_line(self._unit, event, self._count(), elapsed=now - self._begun, width=width)
         with _uncaptured(self._config):
-            if self._live:
-                self._reporter.rewrite(text, erase=True)
-            else:
-                self._reporter.ensure_newline()
-                self._reporter.write_line(text)
+            self._write(self._reporter, text, last=False)
 
-    def end(self, text: str) -> None:
-        """Replace the line by a last one."""
+    def end(self, text: str, item: pytest.Item | None = None) -> None:
+        """Write the last line, and where pytest was: at ``item``, in the line of its file."""
         if self._reporter is None:
             return
         with _uncaptured(self._config):
-            if self._live:
-                self._reporter.rewrite(text, erase=True)
-                self._reporter.write_line("")
-            else:
-                self._reporter.ensure_newline()
-                self._reporter.write_line(text)
-            self._reporter.currentfspath = None
+            self._write(self._reporter, text, last=True)
+            if item is not None and self._reporter.showfspath and not self._reporter.showlongtestinfo:
+                self._reporter.write_fspath_result(item.nodeid, "")
+
+    def _write(self, reporter: Any, text: str, *, last: bool) -> None:
+        reporter.ensure_newline()
+        if not self._live:
+            reporter.write_line(text)
+            return
+        reporter.rewrite(text, erase=True)
+        if last:
+            reporter.write_line("")
 
 
 def say(config: pytest.Config, lines: list[str]) -> None:

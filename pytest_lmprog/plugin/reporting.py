@@ -116,7 +116,7 @@ def _show(
     if shown.outcome == "passed":
         report.longrepr = None
     elif report.longrepr is None:
-        _clean(item, _headline(outcome, shown.word), report)
+        _clean(item, _headline(case, outcome, shown.word), report)
     if shown.outcome == "failed":
         _add_sections(item, case, known, outcome, report)
 
@@ -127,11 +127,17 @@ def _first_words(outcome: CaseOutcome) -> str:
     return ": ".join(lines)[:200]
 
 
-def _headline(outcome: CaseOutcome, word: str) -> str:
-    words = outcome.detail or outcome.message
-    if not words:
-        words = f"score {outcome.score:.4g}" if outcome.score is not None else "failed"
+def _headline(case: Case, outcome: CaseOutcome, word: str) -> str:
+    words = outcome.detail or outcome.message or _figure(case, outcome)
     return f"{word.lower()}: {words}" if word not in ("FAILED", "ERROR") else words
+
+
+def _figure(case: Case, outcome: CaseOutcome) -> str:
+    if outcome.score is None:
+        return "failed"
+    pass_at = case.unit.gates[case.metric].pass_at
+    least = "a graded case passes above 0" if pass_at is None else f"pass_at is {pass_at:g}"
+    return f"score {outcome.score:.4g} ({least})"
 
 
 def _drop_wasxfail(report: Any) -> None:

@@ -21,7 +21,8 @@ def write(terminalreporter: Any, conclusion: Conclusion) -> None:
         return
     terminalreporter.write_sep("=", "LM programs")
     if _is_distributed(terminalreporter.config):
-        lines = [*header.lines(terminalreporter.config), *lines]
+        models = {result.info.model for result in conclusion.results}
+        lines = [*header.lines(terminalreporter.config, models), *lines]
     for line in lines:
         terminalreporter.write_line(line)
 

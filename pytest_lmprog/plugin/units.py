@@ -85,7 +85,7 @@ class UnitPlan:
     def _made(self) -> Unit:
         return Unit(
             id=self.id,
-            name=self.name,
+            name=self.name if self.label is None else f"{self.name}[{self.label}]",
             module_id=self.module_id,
             module_path=self.module_path,
             program=self.mark.program,

@@ -257,3 +257,17 @@ def test_lm_compile_fixture(project) -> None:
     assert (project.path / "__lm_snapshots__/test_support/by-hand.yaml").exists()
     result = project.run("--lm-record=none", "-s")
     assert result.ret == 1 or "DEMOS 0" not in result.stdout.str()
+
+
+def test_hooks_make_a_teleprompter_and_hear_of_the_result(project) -> None:
+    conftest = project.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text()
+        + "\ndef pytest_lmprog_make_teleprompter(config, unit):\n    return lmp.LabeledFewShot(k=1)\n"
+        "\ndef pytest_lmprog_compiled(config, unit, result):\n"
+        "    print('COMPILED', unit, len(result.program.classify.demos))\n"
+    )
+    learning(project)
+    result = project.run("--lm-compile", "-s")
+    result.stdout.fnmatch_lines(["*COMPILED test_support.py::TestTriage 1*"])
+    assert "LabeledFewShot" in (project.path / SNAPSHOT).read_text()
