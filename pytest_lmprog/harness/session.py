@@ -43,6 +43,7 @@ from pytest_lmprog.harness.settings import HarnessSettings
 from pytest_lmprog.harness.state import Prepared, UnitState
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.limiter import Limiter
+from pytest_lmprog.lm.patience import Patience
 from pytest_lmprog.lm.scope import AnswerStore, CallScope, RecordingBook, Tally, use_scope
 from pytest_lmprog.lm.types import Capabilities, LanguageModel
 from pytest_lmprog.programs import Module, context
@@ -93,6 +94,7 @@ class Session:
         self.tally = Tally()
         self.models = Models(settings, self.hooks)
         self.limiter = Limiter(settings.concurrency)
+        self.patience = Patience()
         self.books = Books(settings, warn=self.warn)
         self._run_id = run_id or uuid.uuid4().hex
         self._one_ahead = one_ahead
@@ -144,6 +146,7 @@ class Session:
             redact=self.redact if self.hooks.redact is not None else CallScope().redact,
             known=known or {},
             limiter=self.limiter,
+            patience=self.patience,
             keep_messages=settings.store_messages,
             notify=self._notify,
         )

@@ -124,7 +124,9 @@ def _by_status(answer: _Answer, asked: Asked, chain: tuple[BaseException, ...]) 
     if status in (401, 403):
         return LMAuthError(message, status=status, hint=_key_hint(asked))
     if status == 429:
-        return LMRateLimitError(message, status=status, retry_after=_retry_after(answer))
+        after = _retry_after(answer)
+        asks = f" (it asks to wait {after:.0f} s)" if after else ""
+        return LMRateLimitError(message + asks, status=status, retry_after=after)
     if status in (408, 504):
         return LMTimeoutError(message, status=status)
     if status >= 500:

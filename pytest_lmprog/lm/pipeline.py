@@ -27,6 +27,7 @@ from pytest_lmprog.lm.entry import (
 )
 from pytest_lmprog.lm.flight import flights, raised_again
 from pytest_lmprog.lm.limiter import Limiter
+from pytest_lmprog.lm.patience import Patience
 from pytest_lmprog.lm.redaction import Scrubber
 from pytest_lmprog.lm.retry import RetryPolicy
 from pytest_lmprog.lm.scope import AnswerStore, CallScope, current_scope
@@ -177,15 +178,19 @@ class Pipeline:
 
     def _attempts(self, request: LMRequest, scope: CallScope) -> LMResponse:
         """Ask until there is an answer or no point in asking. A wait between attempts holds no slot."""
-        limiter = scope.limiter or self.limiter
+        limiter, patience = scope.limiter or self.limiter, scope.patience or Patience()
+        who = (request.model, self.endpoint)
         attempt = 0
         while True:
             try:
                 with limiter:
-                    return self.transport.ask(request)
+                    patience.check(who)
+                    answer = self.transport.ask(request)
+                patience.answered(who)
+                return answer
             except LMError as error:
                 pause = self.retry.wait(error, attempt)
-                if pause is None:
+                if patience.lost(who, error, final=pause is None) or pause is None:
                     raise _final(error, attempt) from None
             attempt += 1
             if scope.tally is not None:
@@ -306,7 +311,7 @@ def _concerns(error: BaseException | None, owner: Any, scope: CallScope) -> bool
 
 
 def _final(error: LMError, attempt: int) -> LMError:
-    if attempt:
+    if attempt and error.retryable:
         error.message = f"{error.message} (after {attempt + 1} attempts)"
         error.args = (error.message,)
     return error

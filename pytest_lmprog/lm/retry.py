@@ -21,7 +21,7 @@ class RetryPolicy:
     ----------
     retries: how often a request is asked again.
     first: seconds before the first retry; each later wait is twice the one before, ``longest`` at most.
-    longest_told: an endpoint that asks for more patience than this many seconds gets this much.
+    longest_told: an endpoint that asks for more patience than this many seconds is not asked again.
     jitter: returns a factor for a wait. Not seeded: waits are not part of any result, and equal waits
         in many processes would meet again.
     sleep: waits for some seconds.
@@ -40,7 +40,7 @@ class RetryPolicy:
             return None
         told = getattr(error, "retry_after", None)
         if told is not None:
-            return float(min(max(told, 0.0), self.longest_told))
+            return None if told > self.longest_told else float(max(told, 0.0))
         return float(min(self.first * 2**attempt, self.longest) * self.jitter())
 
 

@@ -20,6 +20,7 @@ from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source, 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.budget import Budget
     from pytest_lmprog.lm.limiter import Limiter
+    from pytest_lmprog.lm.patience import Patience
 
 __all__ = [
     "AnswerStore",
@@ -216,6 +217,7 @@ class CallScope:
     known: capabilities by model known from elsewhere (a snapshot).
     limit: counts the calls of this run and refuses too many, or None.
     limiter: bounds the requests in flight; None means the LM's own bound.
+    patience: notices endpoints that answer nobody, across requests; None means each request is on its own.
     keep_messages: store the request beside its answer (``lm_store_messages``).
     notify: is told, a line at a time, what takes long (fetching weights); None writes to standard error.
     """
@@ -232,6 +234,7 @@ class CallScope:
     note_only: bool = False
     limit: CallLimit | None = None
     limiter: Limiter | None = None
+    patience: Patience | None = None
     keep_messages: bool = True
     notify: Callable[[str], None] | None = None
 

@@ -80,7 +80,7 @@ class ScriptedLM(PipelineLM):
             address=lambda: endpoint,
             store=MemoryStore(),
             limiter=Limiter(max_concurrency),
-            retry=RetryPolicy(first=0.0, longest_told=0.0),
+            retry=RetryPolicy(sleep=lambda _: None),
             scrubber=Scrubber,
             reuse=script.by_request if cache is None else cache,
             learned=known,
