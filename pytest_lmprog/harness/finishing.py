@@ -106,7 +106,8 @@ def _write_new(session: Session, prepared: Prepared, found: UnitResult | None) -
     """Write what was compiled, or the program as written where the unit has no teleprompter."""
     unanswered = 0 if found is None else sum(m.count("broken") for m in found.metrics)
     if unanswered:
-        why = "case has no verdict (no answer, or its metric failed)"
+        cases = "case has" if unanswered == 1 else "cases have"
+        why = f"{cases} no verdict (no answer, or the metric failed)"
         return _said(session, prepared, "kept", f"{unanswered} {why}; run it again to go on")
     compiled = session.compiled.get(prepared.unit.id)
     snapshot = _snapshot(session, prepared, compiled, ())

@@ -110,13 +110,17 @@ def metric_failure(name: str, error: BaseException) -> LmprogError:
     return MetricError(f"metric {name} raised {words}{where}")
 
 
+_MACHINERY = frozenset({"_pytest", "pluggy"})
+"""Whose frames are not where a metric failed: what it returned has none."""
+
+
 def _place(trace: TracebackType | None) -> str:
     steps = []
     while trace is not None:
         steps.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
     ours = str(Path(__file__).parent)
-    theirs = [step for step in steps if not step[0].startswith(ours)]
+    theirs = [s for s in steps if not s[0].startswith(ours) and _MACHINERY.isdisjoint(Path(s[0]).parts)]
     if not theirs:
         return ""
     file, line = theirs[-1]
