@@ -109,11 +109,11 @@ def load_litellm() -> Any:
 @cache
 def _litellm() -> Any:
     import logging
-    import warnings
+
+    from pytest_lmprog.lm.quiet import quiet_warnings
 
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_warnings():
         import litellm
 
         _ = litellm.completion, litellm.completion_cost  # these load most of it, with warnings of their own

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_lmprog.errors import CompileError, ConfigurationError, LmprogError
+from pytest_lmprog.errors import ConfigurationError, LmprogError
 from pytest_lmprog.plugin import surroundings
 from pytest_lmprog.plugin.cases import Case
 from pytest_lmprog.programs import Module, Prediction, Trace
@@ -22,7 +22,8 @@ _OUR_MODULE = "pytest_lmprog.plugin"
 
 
 class UnitRunner:
-    """Runs a unit's cases. Made at its first case; what fails then fails every case, with a word each."""
+    """Runs a unit's cases. Made at its first case; what fails then is that case's error, and the unit's other
+    cases are skipped with a word each."""
 
     def __init__(self, run: Run, plan: UnitPlan) -> None:
         self.run = run
@@ -46,10 +47,12 @@ class UnitRunner:
 
     @property
     def state(self) -> Any:
-        """The harness's state of the unit. Raises LmprogError where it cannot be prepared or compiled."""
+        """The harness's state of the unit. Raises LmprogError where it cannot be prepared or compiled, and
+        skips the test after that: one reason is told once."""
         if self._state is None:
             if self._failure is not None:
-                raise CompileError(f"{self.plan.id} could not be prepared (see its first case)")
+                reason = f"{self.plan.id} could not be prepared, see the error of its first case"
+                raise pytest.skip.Exception(reason, _use_item_location=True)
             try:
                 self._state = self._prepared()
             except LmprogError as error:
