@@ -192,7 +192,18 @@ def test_a_metric_that_raises_stops_the_compile_and_writes_nothing(project) -> N
     result.stdout.fnmatch_lines(["*metric test_team raised KeyError: 'key' (test_support.py:10)*"])
     assert not (project.path / SNAPSHOT).exists()
     assert "pytest_lmprog/" not in result.stdout.str()
-    result.stdout.fnmatch_lines(["*could not be prepared (see its first case)*"])
+
+
+def test_a_unit_that_cannot_be_prepared_is_one_error_and_the_rest_is_skipped(project) -> None:
+    learning(project, "{}['key']")
+    result = project.run("--lm-compile", "-rs")
+    assert result.ret == 1
+    result.assert_outcomes(errors=1, skipped=3)
+    result.stdout.fnmatch_lines(
+        [
+            "SKIPPED [[]3[]] test_support.py:*: *TestTriage could not be prepared, see the error of its first case"
+        ]
+    )
 
 
 def test_a_budget_stops_and_keeps_what_there_is(project) -> None:
