@@ -20,6 +20,7 @@ _CARRIERS = _HEADERS | {
     "api_base",
     "base_url",
     "client",
+    "extra_query",
     "http_client",
     "max_retries",
     "metadata",
@@ -129,6 +130,8 @@ def _secrets(carried: Mapping[str, Any]) -> frozenset[str]:
     for name, value in carried.items():
         if name in _HEADERS and isinstance(value, Mapping):
             found |= secrets_in_headers(value)
+        elif name == "extra_query":
+            found |= secrets_in(value)
         elif name in ("base_url", "proxy", "api_base") and isinstance(value, str):
             found |= secrets_in_url(value)
         elif is_secret_name(name):
