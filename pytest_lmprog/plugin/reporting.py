@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.plugin.cases import Case
     from pytest_lmprog.plugin.run import Run
 
-__all__ = ["judge"]
+__all__ = ["judge", "shorten"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 
@@ -70,12 +71,27 @@ def _tell_without_state(item: Any, call: Any, error: BaseException | None, repor
         _without_our_frames(item, call.excinfo, report)
 
 
+def shorten(item: Any, excinfo: Any, report: Any) -> None:
+    """Show an error of ours in a plain test at the user's line that met it, without what lies below."""
+    if isinstance(excinfo.value, LmprogError) and report.outcome == "failed":
+        _without_our_frames(item, excinfo, report)
+
+
 def _without_our_frames(item: Any, excinfo: Any, report: Any) -> None:
     """Show a failure of the user's own code (a fixture, a program's constructor) without the way to it."""
     theirs = [entry for entry in excinfo.traceback if not str(entry.path).startswith(_PACKAGE)]
     if len(theirs) < len(excinfo.traceback) and theirs:
-        excinfo.traceback = type(excinfo.traceback)(theirs)
+        excinfo.traceback = type(excinfo.traceback)(_linked(theirs))
         report.longrepr = item.repr_failure(excinfo)
+
+
+def _linked(entries: list[Any]) -> TracebackType | None:
+    """Return a traceback of these entries alone: pytest cuts it by following the links, not a list."""
+    linked: TracebackType | None = None
+    for entry in reversed(entries):
+        raw: TracebackType = entry._rawentry
+        linked = TracebackType(linked, raw.tb_frame, raw.tb_lasti, raw.tb_lineno)
+    return linked
 
 
 def _said(run: Run, case: Case, call: Any, report: Any) -> _Said | None:

@@ -176,6 +176,10 @@ class Run:
                 from pytest_lmprog.plugin import reporting
 
                 reporting.judge(self, item, case, call, report)
+            elif call.excinfo is not None:
+                from pytest_lmprog.plugin import reporting
+
+                reporting.shorten(item, call.excinfo, report)
         if self.is_worker and call.when != "setup":
             self._hand_over(report)
         return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["ECHO_TEST", "Project"]
+__all__ = ["Project"]
 
 PROGRAM = '''
 from typing import Literal
@@ -65,17 +64,6 @@ class TestClerk:
 
     def test_reply(self, prediction):
         assert "sorry" not in prediction.reply
-"""
-
-ECHO_TEST = """
-import pytest
-import pytest_lmprog as lmp
-
-@pytest.mark.parametrize("word", [{words}])
-def test_echo(lm, word):
-    said = lmp.Predict("word -> answer")
-    with lmp.context(lm=lm, adapter=lmp.ChatAdapter()):
-        assert lm(word) is not None
 """
 
 
@@ -150,8 +138,3 @@ class Project:
         process = self.start(*args, env=env, python=python)
         out, _ = process.communicate(timeout=120)
         return process.returncode, out
-
-
-def digest(path: Path) -> str:
-    """Return a digest of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
