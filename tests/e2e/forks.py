@@ -119,7 +119,12 @@ class Forks:
         order = {"code": code, "cwd": str(cwd), "env": dict(env or {}), "out": str(out)}
         return Child(self, self.ask(order), out)
 
-    def pytest(self, project: Any, *args: str) -> Child:
+    def pytest(self, project: Any, *args: str, env: Mapping[str, str] | None = None) -> Child:
         """Run pytest in a fork, on a project."""
         code = f"import pytest\ncode = pytest.main({[*args, '-p', 'no:cacheprovider']!r})"
-        return self.start(code, project.path, {"OPENAI_API_BASE": project.url})
+        return self.start(code, project.path, {"OPENAI_API_BASE": project.url, **(env or {})})
+
+    def run(self, project: Any, *args: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """Run pytest to its end; return its exit code and what it printed."""
+        child = self.pytest(project, *args, env=env)
+        return child.wait(), child.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,9 +70,8 @@ def test_32_at_once_in_one_process(tmp_path: Path, ways: object, on_disk: bool) 
     assert server.count == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-def test_4_processes(tmp_path: Path) -> None:
-    with FakeServer(plain, latency=0.2) as server, Forks(tmp_path) as forks:
+def test_4_processes(tmp_path: Path, forks: Forks) -> None:
+    with FakeServer(plain, latency=0.2) as server:
         code = ONE_OF_FOUR.format(url=server.url, cache=str(tmp_path / "cache"))
         children = [forks.start(code, tmp_path) for _ in range(4)]
         assert [child.wait() for child in children] == [0] * 4, [child.text for child in children]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,6 @@ from tests.e2e.answers import topical
 from tests.e2e.forks import Forks
 from tests.e2e.project import Project
 from tests.support.server import FakeServer
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
 KILLS = 25
 
@@ -46,18 +42,12 @@ def stored(project: Project) -> Counter[str]:
     return Counter(asked(dict(e.request)) for e in entries if e.response is not None and e.request)
 
 
-@pytest.fixture
-def forks(tmp_path: Path) -> Iterator[Forks]:
-    with Forks(tmp_path) as forks:
-        yield forks
-
-
 @pytest.mark.slow
 def test_killed_25_times_it_ends_in_the_same_bytes_and_asks_nothing_stored_again(
     tmp_path: Path, forks: Forks
 ) -> None:
     rng = random.Random(20)
-    with FakeServer(topical, latency=(0.005, 0.06)) as server:
+    with FakeServer(topical, latency=(0.002, 0.03)) as server:
         project = Project(tmp_path / "project", server.url)
         whole = forks.pytest(project, "--lm-compile")
         assert whole.wait() == 0, whole.text

@@ -14,6 +14,7 @@ from pytest_lmprog.errors import ReplayMissError
 from pytest_lmprog.lm.recordings import Book
 from pytest_lmprog.lm.scope import CallScope, use_scope
 from tests.e2e.answers import plain, topical
+from tests.e2e.forks import Forks
 from tests.e2e.project import Project
 from tests.support.server import FakeServer
 
@@ -41,21 +42,21 @@ def said(project: Project) -> list[str]:
     return lines
 
 
-def test_recorded_in_one_order_and_replayed_in_the_other(tmp_path: Path) -> None:
+def test_recorded_in_one_order_and_replayed_in_the_other(tmp_path: Path, forks: Forks) -> None:
     with FakeServer(plain) as server:
         project = Project(tmp_path / "project", server.url)
         echo(project, "alpha", "omega")
-        code, out = project.run("tests/test_echo.py", "-p", "no:randomly")
+        code, out = forks.run(project, "tests/test_echo.py", "-p", "no:randomly")
         assert code == 0, out
         first, asked = said(project), server.count
     echo(project, "omega", "alpha")
-    code, out = project.run("tests/test_echo.py", "-p", "no:randomly", env={"CI": "true"})
+    code, out = forks.run(project, "tests/test_echo.py", "-p", "no:randomly", env={"CI": "true"})
     assert code == 0, out
     assert said(project) == first
     assert asked == 2
 
     echo(project, "omega", "alpha", "gamma")
-    code, out = project.run("tests/test_echo.py", "-p", "no:randomly", "--lm-record=none")
+    code, out = forks.run(project, "tests/test_echo.py", "-p", "no:randomly", "--lm-record=none")
     assert code == 1
     assert "no recorded answer for test_echo[gamma] in tests/__lm_recordings__/test_echo.jsonl" in out
     assert "the nearest recorded request differs in messages[0]" in out
@@ -89,25 +90,24 @@ def test_a_miss_among_10000_recordings_is_told_in_100_ms(tmp_path: Path) -> None
     assert min(took) < 0.1
 
 
-def recorded(project: Project, *args: str) -> dict[str, bytes]:
-    code, out = project.run("-p", "no:cacheprovider", *args)
+def recorded(forks: Forks, project: Project, *args: str) -> dict[str, bytes]:
+    code, out = forks.run(project, *args)
     assert code in (0, 1), out  # answers of the fake are often wrong: failing cases are recorded, too
     return {path.name: path.read_bytes() for path in sorted(project.recordings.iterdir())}
 
 
-def test_workers_record_what_one_process_records(tmp_path: Path) -> None:
+def test_workers_record_what_one_process_records(tmp_path: Path, forks: Forks) -> None:
     with FakeServer(topical, latency=(0.0, 0.03)) as server:
         project = Project(tmp_path / "project", server.url)
         echo(project, "alpha", "omega", "account")
-        first = recorded(project, "-p", "no:randomly")
+        first = recorded(forks, project, "-p", "no:randomly")
         lines = [json.loads(line) for line in first["test_clerk.jsonl"].splitlines()]
         assert lines
         for args in (("-n4",), ("-p", "randomly")):
             for path in project.recordings.glob("*.jsonl"):
                 path.unlink()
-            assert recorded(project, *args) == first  # from the cache: latency was measured once
-        assert recorded(project, "-n2") == first
+            assert recorded(forks, project, *args) == first  # from the cache: latency was measured once
         asked = server.count
         (project.path / ".lm_cache/cache.db").unlink()
-        assert recorded(project) == first
+        assert recorded(forks, project) == first
         assert server.count == asked

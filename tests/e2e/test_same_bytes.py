@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.answers import topical, unconstrained
+from tests.e2e.forks import Forks
 from tests.e2e.project import Project
 from tests.support.server import Answer, FakeServer, request_digest
 
@@ -25,7 +26,7 @@ RUNS: dict[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
 }
 
 
-def compiled(tmp_path: Path, answer: Answer, *names: str) -> list[bytes]:
+def compiled(tmp_path: Path, answer: Answer, *names: str, forks: Forks | None = None) -> list[bytes]:
     """Compile once a run of that name; each with all forgotten, and each request sent once."""
     found = []
     with FakeServer(answer, latency=(0.0, 0.03)) as server:
@@ -34,7 +35,10 @@ def compiled(tmp_path: Path, answer: Answer, *names: str) -> list[bytes]:
             project.forget()
             server.reset()
             args, env = RUNS[name]
-            code, out = project.run("--lm-compile", *args, env=env)
+            if forks is None:
+                code, out = project.run("--lm-compile", *args, env=env)
+            else:
+                code, out = forks.run(project, "--lm-compile", *args)
             assert code == 0, out
             assert max(Counter(request_digest(body) for body in server.bodies).values()) == 1
             found.append(project.snapshot.read_bytes())
@@ -48,7 +52,9 @@ def test_a_snapshot_is_the_same_however_it_is_compiled(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_so_it_is_where_the_endpoint_refuses_constrained_json(tmp_path: Path) -> None:
-    one, other = compiled(tmp_path, unconstrained, "one at a time", "64 at a time, verbose, in colour")
+def test_so_it_is_where_the_endpoint_refuses_constrained_json(tmp_path: Path, forks: Forks) -> None:
+    one, other = compiled(
+        tmp_path, unconstrained, "one at a time", "64 at a time, verbose, in colour", forks=forks
+    )
     assert b"json_schema: false" in one
     assert one == other
