@@ -201,7 +201,8 @@ def _before(session: Session, basis: Prepared, scope: CallScope) -> tuple[Before
     try:
         measured = _measured(session, basis, scope)
     except (BudgetExceededError, ReplayMissError, LMError, MetricError) as error:
-        return None, f"the program as written was not measured ({type(error).__name__})"
+        why = "the budget is spent" if isinstance(error, BudgetExceededError) else type(error).__name__
+        return None, f"the program as written was not measured ({why})"
     return Before("as written", {m.name: measured.metric(m.name).mean for m in unit.metrics}), None
 
 

@@ -79,7 +79,7 @@ def as_tested(session: Session, prepared: Prepared, snapshot: Snapshot) -> Prepa
         return prepared
     stale = () if updating else tuple(describe(changes))
     program = restored(snapshot, prepared.written, session.shown(prepared.unit.snapshot))
-    notes = (*prepared.notes, *_edits(snapshot, program))
+    notes = (*prepared.notes, *(() if updating else _edits(snapshot, program)))
     return replace(prepared, program=program, stale=stale, notes=notes)
 
 

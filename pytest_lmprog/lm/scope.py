@@ -183,8 +183,9 @@ class CallLimit:
             self._taken += 1
             if self._taken <= self.maximum:
                 return
+        calls = f"{self.maximum} call{'' if self.maximum == 1 else 's'}"
         raise CallLimitError(
-            f"the program asked the LM more than {self.maximum} times in one run, its declared maximum",
+            f"the program needs more than {calls} to the LM in one run, the most that it declares",
             hint="give lm_program(max_calls=N) the most calls that one run can make",
         )
 

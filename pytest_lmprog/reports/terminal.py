@@ -31,7 +31,7 @@ def summary_lines(results: RunResults, *, width: int = 80) -> list[str]:
     lines += _calls(results, units, width)
     if results.lost_workers:
         lost = figures.listed(results.lost_workers)
-        lines += paragraph(f"worker lost: {lost}; what it ran is missing here", width=width)
+        lines += paragraph(f"worker lost: {lost}; what it had not reported yet is missing here", width=width)
     return lines
 
 

@@ -400,7 +400,7 @@ class Loop(Triage):
 
 
 def test_a_program_that_calls_more_than_promised_is_stopped(world: World) -> None:
-    with pytest.raises(Exception, match="more than 1 times in one run"):
+    with pytest.raises(Exception, match="more than 1 call to the LM in one run"):
         world.session(compile=True).compile(world.unit(program=Loop))
     done = world.run(world.unit(program=Loop, max_calls=3), compile=True)
     assert done.states == ["created"]

@@ -88,7 +88,7 @@ def test_stale_reasons_and_lost_workers_are_told() -> None:
     lines = summary_lines(found)
     assert "  stale snapshot: metric test_team changed" in lines
     assert "  x y" in lines
-    assert lines[-1] == "worker lost: gw1; what it ran is missing here"
+    assert lines[-1] == "worker lost: gw1; what it had not reported yet is missing here"
 
 
 def _fields(info: UnitInfo) -> dict[str, Any]:
