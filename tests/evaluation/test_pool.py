@@ -289,9 +289,12 @@ def test_many_threads_may_submit() -> None:
 
 
 def test_the_overhead_of_a_task_is_small() -> None:
-    with WorkPool(8) as pool:
-        begin = time.process_time()
-        for i in range(2000):
-            pool.submit((i,), identity, i)
-        assert sum(1 for _ in pool.completed()) == 2000
-        assert (time.process_time() - begin) / 2000 < 200e-6
+    def seconds() -> float:
+        with WorkPool(8) as pool:
+            begin = time.process_time()
+            for i in range(2000):
+                pool.submit((i,), identity, i)
+            assert sum(1 for _ in pool.completed()) == 2000
+            return (time.process_time() - begin) / 2000
+
+    assert min(seconds() for _ in range(3)) < 200e-6

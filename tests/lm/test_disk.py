@@ -456,7 +456,11 @@ def test_open_and_look_up_are_fast(folder: Path) -> None:
     fill(folder, rows=300)
     store = DiskStore(folder)
     store.get(KEY)
-    start = time.perf_counter()
-    for _ in range(100):
-        store.get(KEY)
-    assert (time.perf_counter() - start) / 100 < 0.001
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        for _ in range(100):
+            store.get(KEY)
+        return (time.perf_counter() - start) / 100
+
+    assert min(seconds() for _ in range(3)) < 0.001
