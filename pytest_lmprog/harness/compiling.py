@@ -101,7 +101,8 @@ def compile_unit(
 def _stop_notes(result: CompileResult | None) -> tuple[str, ...]:
     if result is None or result.stopped != "budget":
         return ()
-    return ("stopped: budget (the best candidate so far was kept)",)
+    kept = " (the best candidate so far was kept)" if result.score is not None else ""
+    return (f"stopped: budget{kept}",)
 
 
 def _budget(session: Session) -> Budget | None:

@@ -93,3 +93,11 @@ def test_a_budget_of_tokens_is_kept(desk: Desk) -> None:
     assert spent is not None, out
     assert calls > CASES
     assert "\nstopped: budget\n" in desk.snapshot.read_text(encoding="utf-8")
+
+
+def test_a_budget_that_allows_nothing_claims_no_best(desk: Desk) -> None:
+    code, out = desk.pytest("--lm-compile", "--lm-budget=1calls")
+    assert code == 0, out
+    assert "the budget was spent before a candidate was evaluated: the program is as written" in out
+    assert "\n  stopped: budget\n" in out
+    assert "best candidate" not in out
