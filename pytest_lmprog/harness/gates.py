@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from pytest_lmprog.evaluation.statistics import pass_at_k, pass_hat_k
 from pytest_lmprog.harness.results import MetricResult
 
-__all__ = ["MetricVerdict", "RolloutFigures", "judge_metric", "rollout_figures"]
+__all__ = ["MetricState", "MetricVerdict", "RolloutFigures", "judge_metric", "rollout_figures"]
+
+MetricState = Literal["passed", "failed", "inconclusive", "not_judged"]
 
 TOLERANCE = 1e-9
 """Rounding of a mean must not fail a gate."""
@@ -18,17 +21,31 @@ TOLERANCE = 1e-9
 class MetricVerdict:
     """What a metric as a whole came to.
 
-    ``passed``; ``failed`` with ``reasons`` (figures included), a line each; ``not_judged`` because not all
-    of its cases ran (``reasons`` says how many).
+    Parameters
+    ----------
+    state: ``inconclusive``: too few cases, or too much noise, to say; ``not_judged``: not all of its cases
+        ran.
+    reasons: why it did not pass, figures included, a line each.
+    figures: what it was decided by, as JSON data.
     """
 
-    state: Literal["passed", "failed", "not_judged"]
+    state: MetricState
     reasons: tuple[str, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fails(self) -> bool:
         """Whether the run fails by it."""
         return self.state == "failed"
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON data."""
+        return {"state": self.state, "reasons": list(self.reasons), "figures": dict(self.figures)}
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> MetricVerdict:
+        """Read what ``to_plain`` returned."""
+        return cls(data["state"], tuple(data["reasons"]), dict(data["figures"]))
 
 
 @dataclass(frozen=True, slots=True)

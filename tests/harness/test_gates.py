@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from pytest_lmprog.harness.gates import judge_metric, rollout_figures
+from pytest_lmprog.harness.gates import MetricVerdict, judge_metric, rollout_figures
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, MetricResult
 from pytest_lmprog.harness.unit import Gate
 
@@ -95,3 +96,9 @@ def test_rollout_figures() -> None:
 
 def test_one_rollout_has_no_figures() -> None:
     assert rollout_figures(metric("pf")) is None
+
+
+def test_a_verdict_survives_as_plain_data() -> None:
+    verdict = MetricVerdict("inconclusive", ("too few cases",), {"p_value": 0.3, "interval": [-0.2, 0.1]})
+    assert MetricVerdict.from_plain(json.loads(json.dumps(verdict.to_plain()))) == verdict
+    assert not verdict.fails
