@@ -20,7 +20,7 @@ from pytest_lmprog.harness.results import (
     UnitResult,
     count_from_plain,
 )
-from pytest_lmprog.plugin import options, selection, surroundings
+from pytest_lmprog.plugin import options, selection, surroundings, told
 from pytest_lmprog.plugin.display import clean_longrepr
 from pytest_lmprog.plugin.run import Run, existing_run
 
@@ -111,14 +111,17 @@ class Conclusion:
 
     def _warn(self) -> None:
         """Show what the harness warned of in pytest's warnings summary; ``-W error`` makes it fail."""
-        texts = list(dict.fromkeys(surroundings.warnings_of(self.config)))
-        if not self.settings.in_ci:
-            texts += [stale_text(r.info) for r in self.results if r.info.stale and not r.info.rebasing]
-        for text in texts:
-            try:
-                self.config.issue_config_time_warning(LmprogWarning(text), stacklevel=2)
-            except LmprogWarning as warning:
-                self.problems.append(str(warning))
+        for text in dict.fromkeys(surroundings.warnings_of(self.config)):
+            self._warn_of(text)
+        for info in [r.info for r in self.results if r.info.stale and not r.info.rebasing]:
+            if not self.settings.in_ci:
+                self._warn_of(stale_text(info), path=info.module_id, node_id=info.id)
+
+    def _warn_of(self, text: str, **where: str) -> None:
+        try:
+            told.warn(self.config, text, **where)
+        except LmprogWarning as warning:
+            self.problems.append(str(warning))
 
     def _report(self, session: pytest.Session) -> None:
         for _, metric, verdict in self.verdicts:

@@ -22,7 +22,7 @@ def name_problem(name: str, role: str) -> str | None:
     if name.startswith("_"):
         return f"the name {name!r} is reserved: field names do not start with '_'"
     if name in _ROW_NAMES:
-        return f"the name {name!r} is reserved: it describes a row of a data set; name the field otherwise"
+        return f"the name {name!r} is reserved: it describes a row of a data set; choose another"
     if role == "output" and name in _RECORD_NAMES:
-        return f"the name {name!r} is reserved: predictions have a method of that name; name the field otherwise"
+        return f"the name {name!r} is reserved: predictions have such a method; choose another"
     return None

@@ -80,7 +80,13 @@ def test_a_stale_snapshot_is_an_error_in_ci_only_and_its_cases_run(project, monk
     result = project.run()
     assert result.ret == 0
     result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["*LmprogWarning: the snapshot *TestTriage.yaml is stale: *test_team*"])
+    result.stdout.fnmatch_lines(
+        [
+            "test_*.py::TestTriage",
+            "  test_*.py:1: LmprogWarning: the snapshot *TestTriage.yaml is stale: *test_team*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*conclude.py*")
     monkeypatch.setenv("CI", "true")
     result = project.run()
     assert result.ret == 1
