@@ -13,7 +13,7 @@ from pytest_lmprog.cli.context import Context
 from pytest_lmprog.cli.targets import pending_targets, unit_of
 from pytest_lmprog.errors import SnapshotError, UsageError
 from pytest_lmprog.snapshots import store
-from pytest_lmprog.snapshots.diff import SnapshotDiff
+from pytest_lmprog.snapshots.changes import SnapshotDiff
 from pytest_lmprog.snapshots.diff import diff as compare
 
 __all__ = ["accept", "apply", "pending", "reject"]

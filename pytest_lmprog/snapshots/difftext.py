@@ -9,15 +9,15 @@ from typing import Any, Literal
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.snapshots.artifact import CaseBaseline, FieldSnapshot, MetricBaseline
-from pytest_lmprog.snapshots.diff import (
+from pytest_lmprog.snapshots.changes import (
     DemoChange,
     Flip,
     MetricDiff,
-    Piece,
     PredictorDiff,
     SnapshotDiff,
     ValueChange,
 )
+from pytest_lmprog.snapshots.worddiff import Piece
 
 __all__ = ["Style", "Tone", "diff_lines", "plain_style"]
 
@@ -50,7 +50,7 @@ def diff_lines(diff: SnapshotDiff, style: Style = plain_style) -> list[str]:
         lines += _predictor(predictor, style)
     if [predictor.tokens for predictor in diff.predictors] not in ([], [diff.tokens]):
         lines.append(f"prompt tokens: {_tokens(diff.tokens)}")
-    for metric in diff.metrics:
+    for metric in (m for m in diff.metrics if m.changed):
         lines += _metric(metric, style)
     return lines
 

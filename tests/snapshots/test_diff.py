@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_lmprog.snapshots.artifact import CaseBaseline, FieldSnapshot, MetricBaseline, TeleprompterInfo
-from pytest_lmprog.snapshots.diff import diff, diff_words, prompt_tokens
+from pytest_lmprog.snapshots.diff import diff, prompt_tokens
 from pytest_lmprog.snapshots.difftext import diff_lines
+from pytest_lmprog.snapshots.worddiff import diff_words
 from tests.snapshots.strategies import snapshots, triage
 
 OLD = triage()

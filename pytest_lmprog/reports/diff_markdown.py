@@ -1,0 +1,226 @@
+"""A SnapshotDiff as Markdown for a pull request's comment, safe whatever prompts and answers hold.
+
+What users or models wrote stands in code spans or in ``<pre>``, where neither Markdown nor mentions work.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+
+from pytest_lmprog.reports.diff_values import (
+    calls_text,
+    delta_text,
+    demo_counts_text,
+    demo_text,
+    flips_text,
+    headline,
+    plural,
+    score_text,
+    standing,
+    tokens_text,
+    value_text,
+)
+from pytest_lmprog.reports.pieces import Shown, shown_pieces, shown_text
+from pytest_lmprog.reports.visible import visible
+from pytest_lmprog.snapshots.changes import (
+    DemoChange,
+    Flip,
+    MetricDiff,
+    PredictorDiff,
+    SnapshotDiff,
+    ValueChange,
+)
+from pytest_lmprog.snapshots.worddiff import Piece
+
+__all__ = ["code", "diff_markdown", "plain"]
+
+_MOST_FLIPS = 20
+_MOST_DEMOS = 12
+_MOST_CODE = 200
+_SAFE = re.compile(r"[ \w.,:;=()/\[\]{}'\"+-]*")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]()#+!|<>~&@$:\"']")
+
+
+def code(text: str) -> str:
+    """Return ``text`` as a code span that also holds in a table: one line, 200 characters at most."""
+    shown = visible(text.replace("\n", "\\n").replace("\t", "\\t"))
+    if len(shown) > _MOST_CODE:
+        shown = f"{shown[: _MOST_CODE - 3]}..."
+    if shown.strip() and _SAFE.fullmatch(shown):
+        return f"`{shown}`"
+    return f"<code>{_entities(shown)}</code>"
+
+
+def plain(text: str) -> str:
+    """Return ``text`` as ordinary words: shown as they are, in one line, and nobody mentioned."""
+    return _entities(visible(" ".join(text.split()))).replace("&#64;", "&#64;<!-- -->")
+
+
+def _arrows(text: str) -> str:
+    return text.replace("->", "→")
+
+
+def _entities(text: str) -> str:
+    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", text)
+
+
+def diff_markdown(
+    diff: SnapshotDiff, *, title: str = "", notes: Sequence[str] = (), full: bool = False, most: int = 30_000
+) -> str:
+    """Return ``diff`` as Markdown, ending in a line feed.
+
+    Parameters
+    ----------
+    title: of a heading of level 3, as text; none if empty.
+    notes: warnings that come first, as text.
+    full: leave out nothing of instructions that did not change, and of demos and flips.
+    most: characters beyond which what remains is left out, with a note (GitHub takes 65,536 a comment).
+    """
+    blocks = [f"### {plain(title)}"] if title else []
+    if not diff:
+        blocks.append("No difference.")
+    else:
+        blocks += _blocks(diff, notes, full)
+    return _within(blocks, most)
+
+
+def _within(blocks: Sequence[str], most: int) -> str:
+    kept: list[str] = []
+    room = most
+    for block in blocks:
+        room -= len(block) + 2
+        if room < 0:
+            kept.append("*The rest is left out here: `lmprog diff` shows all of it.*")
+            break
+        kept.append(block)
+    return "\n\n".join(kept) + "\n"
+
+
+def _blocks(diff: SnapshotDiff, notes: Sequence[str], full: bool) -> Iterator[str]:
+    yield f"**{_arrows(headline(diff))}**"
+    yield from (f"> {plain(note)}" for note in notes)
+    if diff.metrics:
+        yield _metrics(diff.metrics)
+    for metric in diff.metrics:
+        if metric.flips:
+            yield _flips(metric, full)
+    facts = [_fact(change, diff) for change in diff.header]
+    facts += [f"- compiled from: {plain(said)}" for said in diff.fingerprint]
+    if facts:
+        yield "\n".join(facts)
+    for predictor in diff.predictors:
+        yield from _predictor(predictor, diff, full)
+    if diff.same_predictors:
+        yield f"Same prompt: {', '.join(code(name) for name in diff.same_predictors)}"
+    if len(diff.predictors) + len(diff.same_predictors) > 1:
+        yield f"All prompts: {_arrows(tokens_text(diff.tokens))} tokens"
+
+
+def _metrics(metrics: Sequence[MetricDiff]) -> str:
+    rows = ["| metric | before | after | change | flips |", "| --- | ---: | ---: | ---: | --- |"]
+    for metric in metrics:
+        old, new = metric.scores
+        flips = (
+            flips_text(metric.count) if metric.old and metric.new else "added" if metric.new else "removed"
+        )
+        flips = flips.removeprefix("flips ")
+        delta = delta_text(metric.delta) or "none"
+        rows.append(f"| {code(metric.name)} | {score_text(old)} | {score_text(new)} | {delta} | {flips} |")
+    return "\n".join(rows)
+
+
+def _flips(metric: MetricDiff, full: bool) -> str:
+    lines: list[str] = []
+    for kind in ("regressed", "fixed", "changed", "added", "removed"):
+        flips = metric.of_kind(kind)
+        shown = flips if full else flips[:_MOST_FLIPS]
+        lines += [_flip(flip) for flip in shown]
+        if len(flips) > len(shown):
+            lines.append(f"- and {len(flips) - len(shown):,} more {kind}")
+    verb = "differs" if len(metric.flips) == 1 else "differ"
+    summary = f"<code>{_html(metric.name)}</code>: {plural(len(metric.flips), 'case')} {verb}"
+    return _folded(summary, "\n".join(lines))
+
+
+def _flip(flip: Flip) -> str:
+    word = f"**{flip.kind}**" if flip.kind == "regressed" else flip.kind
+    edited = " (example edited)" if flip.edited else ""
+    return f"- {word} {code(flip.case)}: {plain(standing(flip.old))} → {plain(standing(flip.new))}{edited}"
+
+
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def _fact(change: ValueChange, diff: SnapshotDiff) -> str:
+    if diff.kind != "changed":
+        value = change.new if diff.kind == "added" else change.old
+        return f"- {plain(change.name)}: {code(value_text(value))}"
+    return f"- {plain(change.name)}: {_change(change)}"
+
+
+def _change(change: ValueChange) -> str:
+    return f"{code(value_text(change.old))} → {code(value_text(change.new))}"
+
+
+def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool) -> Iterator[str]:
+    yield f"#### {code(diff.name)}{'' if diff.kind == 'changed' else f' ({diff.kind})'}"
+    if diff.instructions:
+        yield f"<pre>{_words(diff.instructions, full)}</pre>"
+    facts = [f"- field {code(change.name)}: {_change(change)}" for change in diff.fields]
+    if diff.adapter and diff.kind == "changed":
+        facts.append(f"- adapter: {_change(diff.adapter)}")
+    if diff.rendering:
+        facts.append("- the same prompt, rendered otherwise")
+    facts.append(f"- prompt tokens: {_arrows(tokens_text(diff.tokens))}")
+    calls = calls_text(*whole.calls.get(diff.name, (None, None)))
+    if calls:
+        facts.append(f"- per recorded call: {_arrows(calls)}")
+    yield "\n".join(facts)
+    if diff.demos:
+        yield _folded(_arrows(demo_counts_text(diff)), _demos(diff.demos, full))
+    elif any(diff.demo_counts):
+        yield _arrows(demo_counts_text(diff))
+
+
+def _demos(demos: Sequence[DemoChange], full: bool) -> str:
+    shown = demos if full else demos[:_MOST_DEMOS]
+    blocks = [f"{demo.kind} demo {demo.position}\n\n<pre>{_demo(demo, full)}</pre>" for demo in shown]
+    if len(demos) > len(shown):
+        blocks.append(f"and {len(demos) - len(shown):,} more demos that differ")
+    return "\n\n".join(blocks)
+
+
+def _demo(change: DemoChange, full: bool) -> str:
+    words = dict(change.changes)
+    element = {"added": "ins", "removed": "del"}.get(change.kind)
+    lines: list[str] = []
+    for name, value in change.demo.items():
+        if name in words:
+            shown = _words(words.pop(name), full)
+        else:
+            shown = "".join(_part(part, element) for part in shown_text(demo_text(value), full=full))
+        lines.append(f"<b>{_html(name)}</b>: {shown}")
+    lines += [f"<b>{_html(name)}</b>: {_words(pieces, full)}" for name, pieces in words.items()]
+    return "\n".join(lines)
+
+
+def _words(pieces: Sequence[Piece], full: bool) -> str:
+    elements = {"removed": "del", "added": "ins"}
+    return "".join(_part(part, elements.get(part.kind)) for part in shown_pieces(pieces, full=full))
+
+
+def _part(part: Shown, element: str | None) -> str:
+    if part.kind == "gap":
+        return f"<i> … {part.text} … </i>"
+    if element is None:
+        return _html(part.text)
+    text = part.text if part.text.strip(" \n\t") else part.text.replace("\n", "↵\n").replace(" ", "␣")
+    return f"<{element}>{_html(text)}</{element}>"
+
+
+def _html(text: str) -> str:
+    """Return ``text`` for a ``<pre>``; a line feed at its start, which HTML drops, and empty lines stay."""
+    return html.escape(visible(text), quote=False).replace("\t", "    ")
