@@ -40,11 +40,27 @@ def _replace(path: Path, text: str) -> None:
 def _to_text(state: Mapping[str, Any], path: Path) -> str:
     if path.suffix.lower() == ".json":
         return json.dumps(state, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return _to_yaml(state)
+
+
+_NEEDS_ESCAPES = r"[^\n\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]"
+"""A character that YAML readers take for a line break, drop or refuse where it stands as itself."""
+
+
+def _to_yaml(state: Mapping[str, Any]) -> str:
+    import re
+
     import yaml
 
-    text: str = yaml.dump(
-        dict(state), Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=float("inf")
-    )
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def represent(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        style = '"' if re.search(_NEEDS_ESCAPES, value) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, represent)
+    text: str = yaml.dump(dict(state), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
     return text
 
 

@@ -34,7 +34,7 @@ class Terminal:
         self.text = ""
 
     def read_until(self, marker: str, count: int = 1) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while self.text.count(marker) < count:
             assert time.monotonic() < deadline, f"{marker!r} did not come: {self.text}"
             if select.select([self._main], [], [], 0.1)[0]:
@@ -53,7 +53,7 @@ class Terminal:
                 break
             self.text += data.decode()
         os.close(self._main)
-        return self.process.wait(20)
+        return self.process.wait(90)
 
 
 def _take_terminal() -> None:

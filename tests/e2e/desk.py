@@ -128,7 +128,7 @@ class Desk:
             env={**kept, **more},
             capture_output=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=300,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr

@@ -136,5 +136,5 @@ class Project:
     ) -> tuple[int, str]:
         """Run pytest to its end; return its exit code and what it printed."""
         process = self.start(*args, env=env, python=python)
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=300)
         return process.returncode, out

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.pace import slowness
 from tests.support.server import FakeServer, Reply, completion, failing, hang, last_user_text, rate_limited
 
 ARGUMENT, HEADER, ENVIRONMENT = "sk-argument-5417", "header-5417-value", "environment-5417-value"
@@ -82,7 +83,7 @@ def run(project: Path, base: str, *arguments: str, env: Mapping[str, str] | None
     surroundings |= {"FAKE_BASE": base, "OPENAI_API_KEY": ENVIRONMENT, **(env or {})}
     command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:hypothesispytest", *arguments]
     done = subprocess.run(
-        command, cwd=project, env=surroundings, capture_output=True, encoding="utf-8", timeout=60
+        command, cwd=project, env=surroundings, capture_output=True, encoding="utf-8", timeout=180
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -172,7 +173,7 @@ def test_a_server_that_never_answers_is_one_message_soon(project: Path, name: st
     assert words in said
     assert "Traceback" not in said
     assert "pytest_lmprog/" not in said
-    assert took < 30
+    assert took < 30 * slowness()  # 20 cases one after the other, with retries, would take minutes
     assert not (project / "__lm_snapshots__").exists()
 
 

@@ -143,7 +143,7 @@ def test_each_run_has_a_limit_of_its_own() -> None:
     for _ in range(3):
         result = run_case(take_calls(2), EXAMPLE, [], max_calls=2)
         assert result.prediction == Prediction(limited=True)
-    with pytest.raises(CallLimitError, match="more than 2 times"):
+    with pytest.raises(CallLimitError, match="more than 2 calls to the LM"):
         run_case(take_calls(3), EXAMPLE, [], max_calls=2)
 
 

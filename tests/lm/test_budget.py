@@ -226,7 +226,7 @@ class TestInFlight:
         time.sleep(0.03)
         assert not second
         first.settle(answer(10, 20))
-        thread.join(10)
+        thread.join(60)
         assert len(second) == 1
 
     def test_those_who_wait_are_told_of_the_end(self) -> None:
@@ -247,7 +247,7 @@ class TestInFlight:
         time.sleep(0.03)
         first.settle(answer(50, 50))
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         assert len(errors) == 4
 
     @given(st.integers(0, 2**32))

@@ -75,12 +75,10 @@ def test_a_killed_holder_frees_its_key(tmp_path: Path) -> None:
     time.sleep(0.05)
     assert not taken
     holder.send_signal(signal.SIGKILL)
-    killed = time.monotonic()
     holder.wait()
     holder.stdout.close()
-    thread.join(10)
-    assert taken
-    assert taken[0] - killed < 2
+    thread.join(60)
+    assert taken, "the key of a dead process is free"
 
 
 class TestThreads:

@@ -202,7 +202,7 @@ def test_a_hanging_server_times_out():
         start = time.monotonic()
         with pytest.raises(LMTimeoutError, match=r"0\.3 s"):
             lm("x")
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 30
 
 
 def test_an_unreachable_server_is_named_without_its_password():
@@ -280,7 +280,7 @@ def test_retry_after_is_waited_for():
 
 
 def test_a_wait_holds_no_slot():
-    with FakeServer(lambda _: "fine", failures=[rate_limited(0.6)]) as server:
+    with FakeServer(lambda _: "fine", failures=[rate_limited(2)]) as server:
         lm, scope_limiter = lm_at(server), Limiter(1)
 
         def ask(text: str) -> float:
@@ -349,7 +349,7 @@ raise SystemExit(any(os.waitpid(child, 0)[1] for child in children))
 def test_processes_that_ask_the_same_reach_the_server_once(tmp_path: Any):
     with FakeServer(latency=0.3) as server:
         command = [sys.executable, "-c", ASK, server.url, str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
     assert len(said) == 4
@@ -415,7 +415,7 @@ def test_replay_opens_no_socket_and_imports_nothing_heavy():
 EXIT = """
 import asyncio, sys
 from pytest_lmprog.lm.client import LM
-lm = LM("openai/fake", api_base=sys.argv[1], api_key="x", timeout=60)
+lm = LM("openai/fake", api_base=sys.argv[1], api_key="x", timeout=300)
 async def main():
     try: await asyncio.wait_for(lm.acall("x"), 1)
     except TimeoutError: print("gave up")
@@ -424,13 +424,13 @@ asyncio.run(main())
 
 
 def test_a_call_that_hangs_does_not_hold_up_the_exit():
-    with FakeServer(failures=[hang()] * 5) as server:
+    with FakeServer(failures=[hang(120)] * 5) as server:
         start = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-c", EXIT, server.url], capture_output=True, text=True, timeout=40
+            [sys.executable, "-c", EXIT, server.url], capture_output=True, text=True, timeout=180
         )
         assert "gave up" in done.stdout, done.stderr
-        assert time.monotonic() - start < 25
+        assert time.monotonic() - start < 100  # the answer would come after 120
 
 
 def test_litellm_says_nothing(capfd: pytest.CaptureFixture[str]):

@@ -23,13 +23,13 @@ def test_silent_though_another_thread_swaps_the_filters() -> None:
         def load() -> None:
             with quiet_warnings():
                 swapped.set()
-                restored.wait(5)
+                restored.wait(60)
                 warnings.warn("from the import", UserWarning, stacklevel=1)
 
         swapped, restored = threading.Event(), threading.Event()
         thread = threading.Thread(target=load)
         thread.start()
-        swapped.wait(5)
+        swapped.wait(60)
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             restored.set()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_lmprog.errors import SnapshotError
@@ -239,8 +239,19 @@ class TestFiles:
         assert [p.name for p in tmp_path.iterdir()] == ["s.yaml"]
 
 
+AWKWARD = st.one_of(
+    st.characters(exclude_categories=("Cs",)),
+    st.sampled_from("\x00\x07\x1b\x7f\x85\x9f\u2028\u2029\ufeff\ufffe\U0010ffff\r\n\t #:-'\"|>~"),
+)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.text(st.characters(blacklist_categories=("Cs",))), st.sampled_from(["s.json", "s.yaml"]))
+@example("\x85", "s.yaml")
+@example("0\x85", "s.yaml")
+@example("a\u2028b\u2029", "s.yaml")
+@example("\ufeffa \n b \n", "s.yaml")
+@example("\x07", "s.yaml")
+@given(st.text(AWKWARD), st.sampled_from(["s.json", "s.yaml"]))
 def test_any_text_survives_the_file(tmp_path: Path, text: str, name: str) -> None:
     program = Program()
     program.classify.demos = [{"ticket": text, "team": Team.BUG}]

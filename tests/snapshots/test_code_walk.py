@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import pytest_lmprog
 from pytest_lmprog.snapshots.code_walk import clean_docstring, free_chains, node_digest
 
 SAMPLE = Path(__file__).parent / "data" / "syntax_sample.txt"
@@ -31,8 +32,8 @@ def test_the_digest_is_the_same_on_every_python(version):
     python = shutil.which(f"python{version}")
     if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode:
         pytest.skip(f"no python{version} here")
-    root = Path(__file__).parents[2]
-    code = f"import sys; sys.path.insert(0, {str(root)!r})" + SCRIPT
+    root = Path(pytest_lmprog.__file__).parents[1]  # where the tested package is, installed or not
+    code = f"import sys; sys.path.append({str(root)!r})" + SCRIPT
     done = subprocess.run([python, "-c", code, str(SAMPLE)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == EXPECTED
 

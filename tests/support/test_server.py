@@ -16,7 +16,7 @@ from tests.support.server import FakeServer, drop, rate_limited
 
 
 def ask(port: int, text: str = "hello", **more: Any) -> tuple[int, Any]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     body = json.dumps({"model": "fake", "messages": [{"role": "user", "content": text}], **more})
     try:
         connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
@@ -40,7 +40,7 @@ def test_64_at_once_take_one_latency():
     with FakeServer(latency=0.2) as server, ThreadPoolExecutor(64) as pool:
         start = time.monotonic()
         list(pool.map(lambda i: ask(server.port, str(i)), range(64)))
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 64 * 0.2 / 2  # one after the other would take 64 * 0.2
     assert server.count == server.answered == 64
     assert server.max_in_flight > 16
 
@@ -87,5 +87,8 @@ def test_as_a_process_it_prints_its_port_and_logs(tmp_path: Path):
         assert process.stdout is not None
         port = int(process.stdout.readline())
         ask(port, "logged")
+        deadline = time.monotonic() + 60
+        while not (log.exists() and log.read_text().endswith("\n")) and time.monotonic() < deadline:
+            time.sleep(0.01)  # the line follows the answer
         process.kill()
     assert json.loads(log.read_text())["text"] == "logged"

@@ -155,7 +155,7 @@ class TeleprompterConformance:
         if self.asks:
             from pytest_lmprog.errors import CallLimitError
 
-            with pytest.raises(CallLimitError, match="more than 2 times"):
+            with pytest.raises(CallLimitError, match="more than 2 calls to the LM"):
                 self.run(WorldLM(lambda one: {"answer": "wrong"}), student=Liar())
 
     @pytest.mark.parametrize("budget", [0, 1, 2, 5, 11, 23])

@@ -287,7 +287,7 @@ class TestFailures:
             raise KeyboardInterrupt
 
         def plan(desk):
-            desk.submit((0,), job("q0", lambda q: release.wait(5)))
+            desk.submit((0,), job("q0", lambda q: release.wait(60)))
             desk.submit((0,), job("q1", lambda q: q))
             yield
             yield
@@ -295,7 +295,7 @@ class TestFailures:
         start = time.perf_counter()
         with pytest.raises(KeyboardInterrupt):
             driven(plan, concurrency=2, progress=progress)
-        assert time.perf_counter() - start < 2
+        assert time.perf_counter() - start < 30
         release.set()
 
 
