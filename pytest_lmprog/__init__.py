@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pytest_lmprog.adapters.chat import ChatAdapter as ChatAdapter
     from pytest_lmprog.adapters.json import JSONAdapter as JSONAdapter
     from pytest_lmprog.evaluation.evaluate import Evaluate as Evaluate
+    from pytest_lmprog.evaluation.judge import Judge as Judge
+    from pytest_lmprog.evaluation.judgement import Judgement as Judgement
     from pytest_lmprog.evaluation.scores import Score as Score
     from pytest_lmprog.lm.client import LM as LM
     from pytest_lmprog.lm.scripted import ScriptedLM as ScriptedLM
@@ -47,6 +49,8 @@ else:
         "Example": "programs.example",
         "InputField": "signatures",
         "JSONAdapter": "adapters.json",
+        "Judge": "evaluation.judge",
+        "Judgement": "evaluation.judgement",
         "LabeledFewShot": "teleprompt",
         "Module": "programs.module",
         "OutputField": "signatures",
@@ -88,6 +92,8 @@ __all__ = [
     "Example",
     "InputField",
     "JSONAdapter",
+    "Judge",
+    "Judgement",
     "LabeledFewShot",
     "Module",
     "OutputField",

@@ -22,6 +22,7 @@ LmprogError
 ├── BudgetExceededError         the next live call would exceed the budget
 ├── CallLimitError              a program made more calls in one run than its declared maximum
 ├── MetricError                 a metric raised something that is not an assertion
+│   └── JudgeError              an LM judge gave no verdict (an AnswerError too, where it is the program)
 ├── CompileError                a compile could not be finished; it can be resumed
 ├── StoreError                  a file of ours is damaged or cannot be written
 │   ├── CacheError
@@ -47,6 +48,7 @@ __all__ = [
     "ConfigurationError",
     "DataError",
     "InputError",
+    "JudgeError",
     "LMAuthError",
     "LMConnectionError",
     "LMError",
@@ -236,6 +238,17 @@ class CallLimitError(LmprogError):
 
 class MetricError(LmprogError):
     """A metric raised something that is not an assertion; it is never scored."""
+
+
+class JudgeError(AnswerError, MetricError):
+    """An LM judge gave no verdict that can be read. ``answer`` is the text as the LM gave it.
+
+    In a metric it is the metric's own failure and never scored; where the judge is the program under test
+    (a calibration) it is the program's, and counts as failed."""
+
+    def __init__(self, message: str, *, answer: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.answer = answer
 
 
 class CompileError(LmprogError):

@@ -23,6 +23,8 @@ NAMES = [
     "Example",
     "InputField",
     "JSONAdapter",
+    "Judge",
+    "Judgement",
     "LabeledFewShot",
     "Module",
     "OutputField",

@@ -85,6 +85,8 @@ class JSONAdapter:
 
 
 def _lead(field: Field) -> str:
+    if field.quoted:
+        return "\n"
     return f"\n{field.name}:\n" if field.schema().get("type") == "array" else f"\n{field.name}: "
 
 

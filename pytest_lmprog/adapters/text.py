@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,24 @@ def json_text(value: Any) -> str:
 
 def value_text(field: Field, value: Any) -> str:
     """Return a value as it stands in a prompt: text as it is, a list of texts as numbered passages,
-    anything else as canonical JSON."""
+    anything else as canonical JSON; all of it between tags where the field is quoted."""
+    if field.quoted:
+        return _tagged(field, _bare_text(field, value))
+    if type(value) is str and field.is_text:
+        return value
+    return _bare_text(field, value)
+
+
+_DEFUSED = "<\\\\"  # a closing tag becomes <\\/name>
+
+
+def _tagged(field: Field, text: str) -> str:
+    """Return ``text`` between ``<name>`` and ``</name>``; a closing tag in it is defused."""
+    closing = re.compile(rf"<(?=\s*/\s*{re.escape(field.name)}\b)", re.IGNORECASE)
+    return f"<{field.name}>\n{closing.sub(_DEFUSED, text)}\n</{field.name}>"
+
+
+def _bare_text(field: Field, value: Any) -> str:
     if type(value) is str and field.is_text:
         return value
     try:
@@ -66,8 +84,13 @@ class Layout:
 
     def placeholders(self) -> str:
         """Return the text with ``{name}`` in the place of each value."""
-        texts = [f"{lead}{{{field.name}}}" for lead, field in self.parts]
+        texts = [lead + _placeholder(field) for lead, field in self.parts]
         return "".join(texts).lstrip("\n") + self.tail
+
+
+def _placeholder(field: Field) -> str:
+    name = f"{{{field.name}}}"
+    return _tagged(field, name) if field.quoted else name
 
 
 class RenderedPrompt:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pytest_lmprog.evaluation.calibration import Calibration as Calibration
     from pytest_lmprog.evaluation.callables import as_metric as as_metric
     from pytest_lmprog.evaluation.datasets import Dataset as Dataset
     from pytest_lmprog.evaluation.datasets import load_dataset as load_dataset
     from pytest_lmprog.evaluation.evaluate import Evaluate as Evaluate
     from pytest_lmprog.evaluation.evaluate import EvaluationResult as EvaluationResult
+    from pytest_lmprog.evaluation.judge import Judge as Judge
+    from pytest_lmprog.evaluation.judgement import Judgement as Judgement
     from pytest_lmprog.evaluation.metrics import answer_exact_match as answer_exact_match
     from pytest_lmprog.evaluation.metrics import answer_passage_match as answer_passage_match
     from pytest_lmprog.evaluation.metrics import contains as contains
@@ -21,9 +24,12 @@ if TYPE_CHECKING:
 
 else:
     _HOMES = {
+        "Calibration": "calibration",
         "Dataset": "datasets",
         "Evaluate": "evaluate",
         "EvaluationResult": "evaluate",
+        "Judge": "judge",
+        "Judgement": "judgement",
         "answer_exact_match": "metrics",
         "answer_passage_match": "metrics",
         "as_metric": "callables",
@@ -47,9 +53,12 @@ else:
 
 
 __all__ = [
+    "Calibration",
     "Dataset",
     "Evaluate",
     "EvaluationResult",
+    "Judge",
+    "Judgement",
     "answer_exact_match",
     "answer_passage_match",
     "as_metric",

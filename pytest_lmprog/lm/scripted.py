@@ -103,6 +103,11 @@ class ScriptedLM(PipelineLM):
         """How many requests reached the script."""
         return len(self._script.requests)
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the order of the requests decides who gets which answer."""
+        return not self._script.by_request
+
     def copy(self, **params: Any) -> Self:
         """Return an LM with some sampling parameters changed (None removes one), on the same script."""
         merged = {**self._params, **params}

@@ -43,6 +43,8 @@ class Field:
     prefix: a label for the prompt, as in DSPy.
     default: the value where the caller or the answer gives none.
     constraints: (name, value) pairs in pydantic's names (``("ge", 0)``), besides those of the annotation.
+    quoted: an input that stands between tags in the prompt, which it cannot close itself: data, not words
+        to the LM.
     """
 
     name: str = ""
@@ -52,6 +54,7 @@ class Field:
     prefix: str | None = None
     default: Any = MISSING
     constraints: tuple[tuple[str, Any], ...] = ()
+    quoted: bool = False
 
     @cached_property
     def kind(self) -> Kind:

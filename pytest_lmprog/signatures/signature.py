@@ -114,9 +114,10 @@ class SignatureMeta(type):
         return _made(name, cls.fields.values(), cls._body.given_instructions, cls.__module__)
 
     def with_field(cls, name: str, /, **changes: Any) -> type[Signature]:
-        """Return the signature with a field changed: ``desc``, ``prefix``, ``annotation``, ``default``."""
+        """Return the signature with a field changed: ``desc``, ``prefix``, ``annotation``, ``default``,
+        ``quoted``."""
         old = cls._field(name)
-        unknown = sorted(set(changes) - {"desc", "prefix", "annotation", "default", "constraints"})
+        unknown = sorted(set(changes) - {"desc", "prefix", "annotation", "default", "constraints", "quoted"})
         if unknown:
             raise SignatureError(f"with_field cannot change {unknown[0]!r} of a field")
         new = old.changed(**changes)
@@ -225,6 +226,8 @@ def _field_spec(field: Field) -> dict[str, Any]:
         spec["prefix"] = field.prefix
     if field.has_default:
         spec["default"] = field.to_plain(field.default)
+    if field.quoted:
+        spec["quoted"] = True
     return {**spec, "schema": field.schema()}
 
 
