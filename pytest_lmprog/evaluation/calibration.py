@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.errors import DataError, JudgeError, UsageError
 from pytest_lmprog.evaluation.agreement import cohen_kappa, confusion, spearman
-from pytest_lmprog.evaluation.verdicts import Verdicts
+from pytest_lmprog.evaluation.judge_verdicts import Verdicts
 from pytest_lmprog.programs.example import Example
 
 if TYPE_CHECKING:

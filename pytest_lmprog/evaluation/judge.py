@@ -21,9 +21,9 @@ from pytest_lmprog.evaluation.judge_options import (
     naming,
 )
 from pytest_lmprog.evaluation.judge_signature import CASE, judge_signature, rubric_of
+from pytest_lmprog.evaluation.judge_verdicts import Verdicts
 from pytest_lmprog.evaluation.judged_inputs import judged_inputs
 from pytest_lmprog.evaluation.judgement import Judgement, judgement_of
-from pytest_lmprog.evaluation.verdicts import Verdicts
 from pytest_lmprog.programs.context import context, current, required_lm
 from pytest_lmprog.programs.example import Prediction
 from pytest_lmprog.programs.module import Module

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.errors import ConfigurationError, UsageError
-from pytest_lmprog.evaluation.verdicts import Verdicts
+from pytest_lmprog.evaluation.judge_verdicts import Verdicts
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.types import LanguageModel

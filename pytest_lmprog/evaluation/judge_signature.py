@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pytest_lmprog.errors import UsageError
-from pytest_lmprog.evaluation.verdicts import Verdicts, scaled, verdicts_of
+from pytest_lmprog.evaluation.judge_verdicts import Verdicts, scaled, verdicts_of
 from pytest_lmprog.signatures import Field, Signature
 from pytest_lmprog.signatures.signature import SignatureMeta, make_signature
 

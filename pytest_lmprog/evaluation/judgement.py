@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pytest_lmprog.programs.example import Completions, Example, Prediction
 
 if TYPE_CHECKING:
-    from pytest_lmprog.evaluation.verdicts import Verdicts
+    from pytest_lmprog.evaluation.judge_verdicts import Verdicts
 
 __all__ = ["Judgement", "judgement_of"]
 
