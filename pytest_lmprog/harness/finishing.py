@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_lmprog.adapters.base import PROMPT_FORMAT
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.harness.compiling import CompileOutcome
     from pytest_lmprog.harness.session import Session
 
-__all__ = ["Written", "WrittenState", "finish"]
+__all__ = ["Written", "WrittenState", "finish", "tested_text"]
 
 _MANY = 20
 
@@ -48,7 +48,7 @@ class Written:
     """What became of a unit's snapshot.
 
     ``changes``: what changed since the accepted one was made, in words (``--lm-update``). ``detail``: why
-    it was kept or failed, or which metrics have no new baseline.
+    it was kept or failed, or which metrics have no new baseline. ``snapshot``: as it was to be written.
     """
 
     unit: str
@@ -56,6 +56,7 @@ class Written:
     path: str
     changes: tuple[str, ...] = ()
     detail: str = ""
+    snapshot: Snapshot | None = field(default=None, repr=False)
 
     @property
     def fails(self) -> bool:
@@ -198,6 +199,10 @@ def _qualified(program: Module) -> str:
 
 
 def _write(session: Session, prepared: Prepared, snapshot: Snapshot) -> Written:
+    return replace(_placed(session, prepared, snapshot), snapshot=snapshot)
+
+
+def _placed(session: Session, prepared: Prepared, snapshot: Snapshot) -> Written:
     """Put the snapshot where it belongs. One that equals the accepted one leaves no pending file."""
     path, old = prepared.unit.snapshot, prepared.snapshot
     pending = pending_path(path)
@@ -212,3 +217,12 @@ def _write(session: Session, prepared: Prepared, snapshot: Snapshot) -> Written:
         return _said(session, prepared, "created" if old is None else "accepted")
     written = write_pending(path, snapshot)
     return replace(_said(session, prepared, "pending"), path=session.shown(written))
+
+
+def tested_text(session: Session, prepared: Prepared) -> str:
+    """Return the text of the snapshot that a unit is tested with; without one, of its program as written.
+
+    Raises SnapshotError where the prompts have no text."""
+    if prepared.snapshot is not None and not prepared.rebasing:
+        return to_text(prepared.snapshot)
+    return to_text(_snapshot(session, prepared, session.compiled.get(prepared.unit.id), ()))

@@ -283,6 +283,11 @@ class RunResults:
         return tuple(self._lost)
 
     @property
+    def plain_calls(self) -> TallyCount:
+        """The calls of plain tests."""
+        return self._plain_calls
+
+    @property
     def calls(self) -> TallyCount:
         """All calls of the run."""
         total = self._plain_calls

@@ -32,6 +32,7 @@ class SavedCall:
     outputs: None where the answer did not fit; ``error`` then says why.
     usage: prompt and completion tokens; ``latency`` (s) and ``cost`` (USD) are the live call's.
     source: where the answer came from: ``live``, ``memory``, ``cache`` or ``recording``.
+    finish_reason, reasoning: as the endpoint told, or None.
     """
 
     predictor: str
@@ -46,6 +47,8 @@ class SavedCall:
     cost: float | None = None
     source: str = "live"
     error: str | None = None
+    finish_reason: str | None = None
+    reasoning: str | None = None
 
     def to_plain(self, number: Mapping[str, int] | None = None) -> dict[str, Any]:
         """Return JSON data. ``number``: of each message by its text, where messages are stored apart."""
@@ -80,7 +83,8 @@ class SavedCase:
     Parameters
     ----------
     example: id of the example.
-    origins: of the prediction's fields that a predictor put out: number of the call, name of its output.
+    origins: of the values in the prediction that a predictor put out, by JSON pointer (``/team``,
+        ``/hops/0``): number of the call and name of its output; an empty name: all of its outputs.
     made_by: number of the call whose inputs the prediction falls back on, or None.
     completions: all samples, where more than one was asked for.
     """

@@ -3,6 +3,7 @@ environment and the ini file. Imports nothing heavy: the plugin reads it in ever
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ OptionSource = Literal["cli", "env", "ini", "default"]
 """Where a value comes from."""
 
 RECORD_MODES = ("none", "new", "all")
+REPORT_SUFFIXES = (".html", ".json", ".md")
 CACHE_FOLDER = ".lm_cache"
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -28,6 +30,7 @@ class Option:
 
     ``read`` turns text into the value, or raises ValueError with a reason. ``flag``: a switch without a
     value. ``cli``, ``ini``: whether it can be given there (the environment goes with the ini file).
+    ``many``: several can be given; in the environment and the ini file with commas or line breaks between.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Option:
     flag: bool = False
     cli: bool = True
     ini: bool = True
+    many: bool = False
 
     @property
     def dest(self) -> str:
@@ -87,6 +91,14 @@ def _budget(text: str) -> str:
         Budget.parse(text)
     except ConfigurationError as error:
         raise ValueError(f"{error.message}; {error.hint}") from None
+    return text.strip()
+
+
+def _report(text: str) -> str:
+    if not text.lower().endswith(REPORT_SUFFIXES):
+        raise ValueError(
+            f"a report's name ends in {', '.join(REPORT_SUFFIXES[:-1])} or {REPORT_SUFFIXES[-1]}"
+        )
     return text.strip()
 
 
@@ -154,6 +166,31 @@ OPTIONS: tuple[Option, ...] = (
         metavar="PATH",
     ),
     Option(
+        "report",
+        _report,
+        "write a report of the run; its format goes by the suffix: .html, .json or .md. Can be given several "
+        "times",
+        metavar="PATH",
+        default=(),
+        many=True,
+    ),
+    Option(
+        "rescore",
+        _text,
+        "apply the metrics, thresholds and baselines as they are now to a saved run, without one call: its "
+        "number, the path of a JSON report, or last",
+        metavar="RUN",
+        ini=False,
+    ),
+    Option(
+        "keep_runs",
+        _whole(0),
+        "saved runs that are kept (default 20; 0: none is saved)",
+        metavar="N",
+        default=20,
+        cli=False,
+    ),
+    Option(
         "record_compile", _bool, "record the calls of a compile too (default false)", cli=False, default=False
     ),
     Option(
@@ -179,7 +216,11 @@ class HarnessSettings:
     budget: as given (``200calls``), checked, or None.
     limit, repeat: None where not given.
     cache_dir: absolute.
+    report: absolute paths of the reports to write.
+    rescore: which saved run the metrics are applied to, or None.
+    keep_runs: saved runs that are kept.
     in_ci: the environment says CI.
+    on_github: it is GitHub Actions that runs us.
     worker, workers: xdist's id of this worker (None in a process of its own) and their number.
     """
 
@@ -198,7 +239,11 @@ class HarnessSettings:
     seed: int = 0
     record_compile: bool = False
     store_messages: bool = True
+    report: tuple[Path, ...] = ()
+    rescore: str | None = None
+    keep_runs: int = 20
     in_ci: bool = False
+    on_github: bool = False
     worker: str | None = None
     workers: int = 1
 
@@ -212,6 +257,7 @@ class HarnessSettings:
         ini: Mapping[str, Any] | None = None,
         worker: str | None = None,
         workers: int = 1,
+        cwd: Path | None = None,
     ) -> HarnessSettings:
         """Return what holds: command line, else environment, else ini file, else default.
 
@@ -220,6 +266,7 @@ class HarnessSettings:
         cli: by option name; None, and False for a flag, mean not given. Text or the value itself.
         env: the environment.
         ini: by ini name (``lm_seed``); None and empty text mean not given.
+        cwd: what paths of reports are relative to, unless they are the ini file's (default: the rootdir).
 
         Raises ConfigurationError that names the source and the text.
         """
@@ -234,9 +281,18 @@ class HarnessSettings:
                 "--lm-dry-run says what compiling could cost: it goes with --lm-compile",
                 hint="pytest --lm-compile --lm-dry-run",
             )
-        source = found["model"][1]
+        if values["rescore"] is not None:
+            values["record"] = _rescoring(values, found["record"])
+        base = rootdir if found["report"][1] == "ini" else cwd or rootdir
+        values["report"] = tuple(dict.fromkeys(base / os.path.expanduser(name) for name in values["report"]))
         return cls(
-            rootdir=rootdir, **values, model_source=source, in_ci=ci, worker=worker, workers=max(workers, 1)
+            rootdir=rootdir,
+            **values,
+            model_source=found["model"][1],
+            in_ci=ci,
+            on_github=sources.env.get("GITHUB_ACTIONS") == "true",
+            worker=worker,
+            workers=max(workers, 1),
         )
 
     @property
@@ -253,9 +309,39 @@ class HarnessSettings:
         return int(digits) if digits.isdigit() else 0
 
     @property
+    def saves_run(self) -> bool:
+        """Whether the run is saved. A replay is not: it can be had again without a call; nor is CI's, whose
+        folder is thrown away. ``--lm-report PATH.json`` keeps those too."""
+        replay = self.record == "none"
+        return self.keep_runs > 0 and not (replay or self.in_ci or self.dry_run or self.rescore)
+
+    @property
+    def collects(self) -> bool:
+        """Whether something wants the data of every case: a report, GitHub's annotations, or a saved run."""
+        return bool(self.report) or self.on_github or self.saves_run
+
+    @property
     def writes_baseline(self) -> bool:
         """Whether the run may write snapshots."""
         return (self.compile or self.update) and not self.dry_run
+
+
+def _rescoring(values: Mapping[str, Any], record: tuple[Any, OptionSource]) -> str:
+    """Return the record mode of a run that applies metrics to a saved one: nothing is asked."""
+    if values["compile"] or values["update"]:
+        raise ConfigurationError(
+            "--lm-rescore applies the metrics to a saved run: it neither compiles nor writes snapshots",
+            hint="pytest --lm-update alone scores the program again, from stored answers where there are any",
+        )
+    if record[1] == "cli" and record[0] in ("new", "all"):
+        raise ConfigurationError(f"--lm-rescore asks nothing, and --lm-record={record[0]} would")
+    return "none"
+
+
+def _each(option: Option, given: Any) -> tuple[Any, ...]:
+    if isinstance(given, str):
+        given = [part.strip() for line in given.splitlines() for part in line.split(",")]
+    return tuple(option.read(str(one)) for one in given if str(one).strip())
 
 
 class _Sources:
@@ -267,7 +353,7 @@ class _Sources:
     def find(self, option: Option) -> tuple[Any, OptionSource]:
         for source, where, given in self._given(option):
             try:
-                return option.read(str(given)), source
+                return (_each(option, given) if option.many else option.read(str(given))), source
             except ValueError as error:
                 raise ConfigurationError(f"{where}={given}: {error}") from None
         return option.default, "default"

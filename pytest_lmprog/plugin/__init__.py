@@ -192,6 +192,7 @@ class _Reports:
         self._config = config
         self._conclusion: Conclusion | None = None
         self._lost: list[str] = []
+        self._collected: list[str] = []
         # Capturing has not begun: later, fd 1 is not the terminal's.
         self.terminal: int | None = None
         with suppress(OSError):
@@ -212,14 +213,18 @@ class _Reports:
         if error:
             self._lost.append(node.gateway.id)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self._collected = ids
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         try:
             result = yield
-        except BaseException:
-            self._conclude(session, interrupted=True)
+        except BaseException as end:
+            self._conclude(session, stopped=str(end) or type(end).__name__)
             raise
-        self._conclude(session, interrupted=False)
+        self._conclude(session)
         return result
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -235,13 +240,16 @@ class _Reports:
             self._conclusion = Conclusion(self._config)
         return self._conclusion
 
-    def _conclude(self, session: pytest.Session, *, interrupted: bool) -> None:
-        if self._conclusion is None and not _uses_run(self._config):
+    def _conclude(self, session: pytest.Session, *, stopped: str | None = None) -> None:
+        from pytest_lmprog.plugin import options
+
+        wanted = self._conclusion is not None or bool(options.settings(self._config).report)
+        if not wanted and not _uses_run(self._config):
             return
         from pytest_lmprog.plugin import surroundings
 
-        if self._conclusion is not None or surroundings.existing_session(self._config) is not None:
-            self._begun().conclude(session, lost=self._lost, interrupted=interrupted)
+        if wanted or surroundings.existing_session(self._config) is not None:
+            self._begun().conclude(session, lost=self._lost, collected=self._collected, stopped=stopped)
 
 
 def _uses_run(config: pytest.Config) -> bool:

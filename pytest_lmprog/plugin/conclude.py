@@ -6,7 +6,9 @@ workers; from there on the two are the same.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,6 +26,11 @@ from pytest_lmprog.plugin import options, selection, surroundings, told
 from pytest_lmprog.plugin.display import clean_longrepr
 from pytest_lmprog.plugin.run import Run, existing_run
 
+if TYPE_CHECKING:
+    from pytest_lmprog.harness.collecting import Collection
+    from pytest_lmprog.harness.runs import StoredRun
+    from pytest_lmprog.harness.saved import SavedRun
+
 __all__ = ["Conclusion", "stale_text"]
 
 
@@ -40,6 +47,10 @@ class Conclusion:
         self.interrupted = False
         self.problems: list[str] = []
         self.complete_and_passed = False
+        self.saved: SavedRun | None = None
+        self.reports: list[Path] = []
+        self.stored: StoredRun | None = None
+        self._data: Collection | None = None
 
     # --- while reports come in ------------------------------------------------------------------------
 
@@ -58,6 +69,20 @@ class Conclusion:
         surroundings.warnings_of(self.config).extend(data.get("warnings", ()))
         if data.get("harvest"):
             self._absorb(data["harvest"])
+        if "data" in data:
+            self._collect(data.pop("data"))
+
+    def _collect(self, data: Any) -> None:
+        from pytest_lmprog.harness.collecting import CaseData
+
+        self._collection().add(CaseData.from_plain(data) if isinstance(data, dict) else data)
+
+    def _collection(self) -> Collection:
+        if self._data is None:
+            from pytest_lmprog.harness.collecting import Collection
+
+            self._data = Collection()
+        return self._data
 
     def _absorb(self, harvest: Any) -> None:
         try:
@@ -68,8 +93,13 @@ class Conclusion:
 
     # --- after the last item --------------------------------------------------------------------------
 
-    def conclude(self, session: pytest.Session, *, lost: list[str], interrupted: bool) -> None:
-        """Judge the metrics as a whole, write what is to be written, and report what failed."""
+    def conclude(
+        self, session: pytest.Session, *, lost: list[str], collected: Sequence[str], stopped: str | None
+    ) -> None:
+        """Judge the metrics as a whole, write what is to be written, and report what failed.
+
+        ``collected``: ids of the items that xdist's workers share. ``stopped``: what ended the run early."""
+        interrupted = stopped is not None
         self.interrupted = interrupted
         for worker in lost:
             self.results.lose_worker(worker)
@@ -87,6 +117,19 @@ class Conclusion:
         self._warn()
         if not interrupted:
             self._report(session)
+        if self.settings.collects and not session.config.option.collectonly:
+            self._keep(session, collected, stopped)
+
+    def _keep(self, session: pytest.Session, collected: Sequence[str], stopped: str | None) -> None:
+        """Put the run into data, and write what is to be made of it."""
+        from pytest_lmprog.plugin import keeping
+
+        missing = keeping.without_result(session, collected)
+        self.saved = keeping.saved_run(self, session, self._collection(), missing, stopped)
+        for problem in keeping.write(self, self.saved):
+            self.problems.append(problem)
+            if not self.interrupted:
+                self._emit(session, "lmprog", problem, "setup")
 
     def _drain(self, run: Run | None) -> None:
         session = surroundings.existing_session(self.config)

@@ -44,6 +44,7 @@ def add(parser: pytest.Parser) -> None:
                 option.switch,
                 dest=option.dest,
                 type=_argument(option),
+                action="append" if option.many else "store",
                 default=None,
                 metavar=option.metavar,
                 help=option.help,
@@ -85,6 +86,7 @@ def _resolved(config: pytest.Config) -> HarnessSettings:
             ini={option.dest: _ini(config, option) for option in OPTIONS if option.ini},
             worker=worker.get("workerid"),
             workers=worker.get("workercount", 1),
+            cwd=config.invocation_params.dir,
         )
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None

@@ -59,6 +59,8 @@ def judge(run: Run, item: Any, case: Case, call: Any, report: Any) -> None:
     if outcome.verdict != "passed" or error is not None:
         _show(item, case, known, error, outcome, report)
     _attach(run, case, outcome, report)
+    if run.collects:
+        _attach_data(run, case, known, report)
     if runner.tells_case_finished:
         _tell_finished(item, case, known, said, outcome)
 
@@ -186,6 +188,13 @@ def _attach(run: Run, case: Case, outcome: CaseOutcome, report: Any) -> None:
         runner.announced = True
         data["unit"] = runner.info().to_plain()
     report.lmprog = data
+
+
+def _attach_data(run: Run, case: Case, known: Any, report: Any) -> None:
+    """Add what reports and saved runs want to know of the case."""
+    data = run.collector().take(case.unit.started().ready, case.example, case.rollout, known)
+    if data is not None:
+        report.lmprog["data"] = data.to_plain() if run.is_worker else data
 
 
 def _tell_finished(item: Any, case: Case, known: Any, said: _Said, outcome: CaseOutcome) -> None:

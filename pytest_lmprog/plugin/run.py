@@ -61,6 +61,8 @@ class Run:
         self.item: pytest.Item | None = None
         self.case: Case | None = None
         self.is_worker = hasattr(config, "workerinput")
+        self.collects = self.settings.collects
+        self._collector: Any = None
         self.recorder: Recorder | None = None
         self.score: Score | None = None
         self._stack = contextlib.ExitStack()
@@ -73,6 +75,14 @@ class Run:
             plan.runner = UnitRunner(self, plan)
         runner: UnitRunner = plan.runner
         return runner
+
+    def collector(self) -> Any:
+        """Return what turns cases into data (``harness.collecting.Collector``), where that is wanted."""
+        if self._collector is None:
+            from pytest_lmprog.harness.collecting import Collector
+
+            self._collector = Collector(surroundings.session_of(self.config))
+        return self._collector
 
     # --- before the first item ------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.plugin import header, surroundings
@@ -35,7 +36,21 @@ def _lines(conclusion: Conclusion, width: int) -> list[str]:
         *summary_lines(conclusion.results, width=width),
         *written_lines(conclusion.written, width=width),
         *(conclusion.problems if conclusion.interrupted else ()),
+        *_kept(conclusion),
     ]
+
+
+def _kept(conclusion: Conclusion) -> list[str]:
+    folder = conclusion.config.invocation_params.dir
+    lines = [f"report: {_shown(path, folder)}" for path in conclusion.reports]
+    if conclusion.stored is not None:
+        number = conclusion.stored.number
+        lines.append(f"saved as run {number} (lmprog runs show {number})")
+    return lines
+
+
+def _shown(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 def _is_distributed(config: Any) -> bool:

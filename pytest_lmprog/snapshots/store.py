@@ -30,6 +30,7 @@ __all__ = [
     "read",
     "read_if_any",
     "reject",
+    "replace_file",
     "unit_filename",
     "write_accepted",
     "write_pending",
@@ -204,7 +205,7 @@ def _write(path: Path, text: str) -> bool:
         return False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text.encode("utf-8"))
+        replace_file(path, text.encode("utf-8"))
     except OSError as error:
         raise SnapshotError(
             f"cannot be written: {error.strerror or error}",
@@ -214,7 +215,8 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old or the new one, never a part. Raises OSError."""
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:

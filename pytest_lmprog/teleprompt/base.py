@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from pytest_lmprog.evaluation.scores import Objective
 from pytest_lmprog.lm.scope import CallScope
 from pytest_lmprog.lm.types import LanguageModel
-from pytest_lmprog.programs import Example, Module
+from pytest_lmprog.programs import Example, Module, Trace
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -23,6 +24,7 @@ __all__ = [
     "Journal",
     "Progress",
     "ProgressEvent",
+    "Spent",
     "StopReason",
     "Teleprompter",
 ]
@@ -107,6 +109,34 @@ class CompileRuntime:
     journal: Journal = field(default_factory=_NoJournal)
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the runs that evaluated a candidate used, whatever answered them.
+
+    ``tokens`` are those of prompts and completions, as reported for ``counted`` of the ``calls``; ``cost`` in
+    USD is known for ``priced`` of them."""
+
+    runs: int = 0
+    calls: int = 0
+    tokens: int = 0
+    counted: int = 0
+    cost: float = 0.0
+    priced: int = 0
+
+    def plus(self, trace: Trace) -> Spent:
+        """Return the sum with one more run."""
+        usages = [call.usage.total_tokens for call in trace if call.usage is not None]
+        costs = [call.cost for call in trace if call.cost is not None]
+        return Spent(
+            self.runs + 1,
+            self.calls + len(trace),
+            self.tokens + sum(usages),
+            self.counted + len(usages),
+            self.cost + math.fsum(costs),
+            self.priced + len(costs),
+        )
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One setting of instructions and demos that was tried.
@@ -114,6 +144,7 @@ class Candidate:
     ``score`` is None where the candidate was dropped before it was evaluated fully (it could not win), or
     nothing was evaluated. Which losers are dropped depends on timing: of a loser nothing may enter an
     artifact. ``characters`` are those of its rendered prompts without the inputs, the first tie-breaker.
+    ``spent``: by the runs that evaluated it, as far as they went.
     """
 
     index: int
@@ -122,6 +153,7 @@ class Candidate:
     score: float | None
     characters: int
     parent: int | None = None
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(frozen=True)

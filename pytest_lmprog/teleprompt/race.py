@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from pytest_lmprog.programs import Example, Module
-from pytest_lmprog.teleprompt.base import Candidate
+from pytest_lmprog.teleprompt.base import Candidate, Spent
 from pytest_lmprog.teleprompt.demos import without_example
 from pytest_lmprog.teleprompt.desk import Job, Ticket
 from pytest_lmprog.teleprompt.standing import Place, Standing, checked_weights
@@ -41,6 +41,7 @@ class Entry:
         self.unstarted = list(range(len(weights)))
         self.in_flight = 0
         self.errors = 0
+        self.spent = Spent()
         self.dropped = False
         self.demos = sum(len(predictor.demos) for predictor in proposal.program.predictors())
         self._study = study
@@ -87,7 +88,13 @@ class Entry:
         proposal = self.proposal
         score = self.standing.least() if self.standing.complete else None
         return Candidate(
-            proposal.index, proposal.label, proposal.program, score, self.characters, proposal.parent
+            proposal.index,
+            proposal.label,
+            proposal.program,
+            score,
+            self.characters,
+            proposal.parent,
+            self.spent,
         )
 
 
@@ -188,6 +195,7 @@ class Race:
         score = self.study.ranking.score(result)
         entry.in_flight -= 1
         entry.errors += result.error is not None
+        entry.spent = entry.spent.plus(result.trace)
         entry.standing.record(run.position, score)
         self._misses[run.position] += 1.0 - score
         if self.drop:
