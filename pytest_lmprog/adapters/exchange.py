@@ -6,7 +6,6 @@ The same generator is driven by a blocking and by an awaiting caller, so the two
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from pytest_lmprog.adapters.json import JSONAdapter
 from pytest_lmprog.errors import LMRequestError, ParseError
 from pytest_lmprog.lm.scope import current_scope
 from pytest_lmprog.lm.types import Capabilities, LanguageModel, LMRequest, LMResponse, Message
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures import Signature
 
 __all__ = ["Answered", "Ask", "Exchange", "adapter_for", "exchange"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.lm.types import Message, Messages, SharedMessages
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures import Field, Signature
 
 __all__ = ["Layout", "RenderedPrompt", "demo_values", "field_lines", "json_text", "value_text"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_lmprog.cli.output import Output
 from pytest_lmprog.cli.project import Project
 from pytest_lmprog.cli.targets import shown_path
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Context"]
 

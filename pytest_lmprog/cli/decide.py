@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.cli.context import Context
 from pytest_lmprog.cli.targets import pending_targets, unit_of
 from pytest_lmprog.errors import SnapshotError, UsageError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots import store
 from pytest_lmprog.snapshots.changes import SnapshotDiff
 from pytest_lmprog.snapshots.diff import diff as compare

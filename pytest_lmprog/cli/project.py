@@ -6,12 +6,12 @@ import os
 import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.errors import ConfigurationError
 from pytest_lmprog.harness.settings import HarnessSettings
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Project", "find_project"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from pytest_lmprog.errors import DataError, JudgeError, UsageError
 from pytest_lmprog.evaluation.agreement import cohen_kappa, confusion, spearman
 from pytest_lmprog.evaluation.judge_verdicts import Verdicts
 from pytest_lmprog.programs.example import Example
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.evaluation.datasets import Dataset

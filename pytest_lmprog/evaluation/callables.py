@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +20,7 @@ from pytest_lmprog.evaluation.scores import Metric, Score
 from pytest_lmprog.programs.example import Example, Prediction
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.trace import Trace
+from pytest_lmprog.records import dataclass
 
 __all__ = ["CallableMetric", "as_metric", "score_of"]
 

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pytest_lmprog.evaluation.readers import read_table
 from pytest_lmprog.evaluation.rows import Place, examples_of
 from pytest_lmprog.programs.example import Example
 from pytest_lmprog.programs.module import Module
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Dataset", "dataset_of", "load_dataset"]
 

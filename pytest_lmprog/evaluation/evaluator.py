@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +14,7 @@ from pytest_lmprog.evaluation.statistics import Interval, score_interval
 from pytest_lmprog.lm.scope import CallScope
 from pytest_lmprog.programs.example import Example
 from pytest_lmprog.programs.module import Module
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

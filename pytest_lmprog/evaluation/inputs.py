@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pytest_lmprog.errors import DataError, UsageError
 from pytest_lmprog.evaluation.rows import Place
 from pytest_lmprog.programs.example import RESERVED_FIELDS, Example
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.run import forward_inputs
+from pytest_lmprog.records import dataclass
 
 __all__ = ["InputNames", "ProgramInputs", "program_inputs"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pytest_lmprog.errors import UsageError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures import Field
 
 __all__ = ["Verdicts", "verdicts_of"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pytest_lmprog.errors import DataError
 from pytest_lmprog.programs.example import RESERVED_FIELDS, Example
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Place", "examples_of"]
 

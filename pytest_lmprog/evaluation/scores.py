@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.programs.example import Example, Prediction
 from pytest_lmprog.programs.trace import Trace
+from pytest_lmprog.records import dataclass
 
 __all__ = ["MAX_FEEDBACK", "CaseResult", "ErrorInfo", "Metric", "Objective", "Score"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from pytest_lmprog.errors import UsageError
+from pytest_lmprog.records import dataclass
 
 __all__ = [
     "Flips",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog import __version__
@@ -13,6 +13,7 @@ from pytest_lmprog.harness.results import CaseOutcome, RunResults, UnitResult, c
 from pytest_lmprog.harness.saved import SavedCandidate, SavedRun, SavedUnit, SavedWritten
 from pytest_lmprog.harness.saved_cases import SavedCase, SavedExample
 from pytest_lmprog.harness.saving import Saver
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.compiling import CompileOutcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.errors import (
@@ -23,6 +23,7 @@ from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module, context
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CompileResult, CompileRuntime, CompileTask, Progress, Teleprompter
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.harness.compiling import compile_task
 from pytest_lmprog.harness.preparing import teleprompter_of
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound
 
 if TYPE_CHECKING:

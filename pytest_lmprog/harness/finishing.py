@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_lmprog.adapters.base import PROMPT_FORMAT
@@ -16,6 +16,7 @@ from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.lm.scope import use_scope
 from pytest_lmprog.programs import Module
 from pytest_lmprog.programs.context import current
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import (
     Fingerprint,
     Header,

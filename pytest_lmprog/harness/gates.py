@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from pytest_lmprog.evaluation.statistics import pass_at_k, pass_hat_k
 from pytest_lmprog.harness.results import MetricResult
+from pytest_lmprog.records import dataclass
 
 __all__ = ["MetricState", "MetricVerdict", "RolloutFigures", "judge_metric", "rollout_figures"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.evaluation.pool import Task, WorkPool
 from pytest_lmprog.programs import Example, Run
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Predictions"]
 

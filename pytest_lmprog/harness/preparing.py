@@ -11,13 +11,13 @@ from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 from pytest_lmprog.snapshots.artifact import Fingerprint, Snapshot
-from pytest_lmprog.snapshots.fingerprint import Change, compare, describe
-from pytest_lmprog.teleprompt.base import Teleprompter
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.session import Session
     from pytest_lmprog.harness.state import Prepared
+    from pytest_lmprog.snapshots.fingerprint import Change
     from pytest_lmprog.snapshots.source import Sources
+    from pytest_lmprog.teleprompt.base import Teleprompter
 
 __all__ = [
     "as_tested",
@@ -73,6 +73,8 @@ def as_tested(session: Session, prepared: Prepared, snapshot: Snapshot) -> Prepa
     """Return ``prepared`` with the snapshot's prompts, and with what is stale about them.
 
     ``--lm-update`` takes the prompts of a unit without teleprompter from its code, where that changed."""
+    from pytest_lmprog.snapshots.fingerprint import describe
+
     changes = _changes(session, prepared, snapshot)
     updating = session.settings.update
     if updating and snapshot.header.teleprompter is None and any(c.part in _CODE for c in changes):
@@ -96,6 +98,8 @@ _CODE = ("program", "signatures")
 
 
 def _changes(session: Session, prepared: Prepared, snapshot: Snapshot) -> list[Change]:
+    from pytest_lmprog.snapshots.fingerprint import compare
+
     now = fingerprint_of(session, prepared.unit, prepared.written, prepared.lm)
     return compare(snapshot.fingerprint, now)
 

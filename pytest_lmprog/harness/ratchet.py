@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pytest_lmprog.harness.results import CaseOutcome
 from pytest_lmprog.harness.unit import Gate
+from pytest_lmprog.records import dataclass
 
 __all__ = ["REPORTED", "Baseline", "Reported", "Verdict", "VerdictKind", "judge"]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.lm.scope import TallyCount
 from pytest_lmprog.lm.types import Usage
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.ratchet import VerdictKind

@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.errors import StoreError, UsageError
 from pytest_lmprog.harness.saved import FORMAT, KIND, SavedRun
 from pytest_lmprog.lm.stores.folder import make_cache_folder
+from pytest_lmprog.records import dataclass
 
 __all__ = ["LAST", "StoredRun", "list_runs", "load_run", "load_run_file", "run_json", "run_path", "save_run"]
 

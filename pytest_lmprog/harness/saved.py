@@ -8,7 +8,7 @@ has no such form stands as ``{"$repr": "..."}``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cached_property
 from typing import Any, Self
 
@@ -30,6 +30,7 @@ from pytest_lmprog.harness.saved_cases import (
 )
 from pytest_lmprog.lm.scope import TallyCount
 from pytest_lmprog.lm.types import Message
+from pytest_lmprog.records import dataclass
 
 __all__ = [
     "FORMAT",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Self
 
 from pytest_lmprog.lm.types import Message
+from pytest_lmprog.records import dataclass
 
 __all__ = ["SavedCall", "SavedCase", "SavedError", "SavedExample", "given", "message_text"]
 

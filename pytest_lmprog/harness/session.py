@@ -276,9 +276,11 @@ class Session:
 
     def finish(self, results: RunResults) -> tuple[Written, ...]:
         """Write the snapshots that ``--lm-compile`` and ``--lm-update`` ask for; say what became of each."""
+        if not self.settings.writes_baseline:
+            return ()
         from pytest_lmprog.harness.finishing import finish
 
-        return finish(self, results) if self.settings.writes_baseline else ()
+        return finish(self, results)
 
     # --- the end --------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from pytest_lmprog.evaluation.runner import error_info, run_example
@@ -24,6 +24,7 @@ from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Run, context
 from pytest_lmprog.programs.context import current
 from pytest_lmprog.programs.run import predictor_names
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline, Snapshot
 
 __all__ = ["Prepared", "UnitState", "example_digest"]

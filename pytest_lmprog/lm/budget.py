@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from threading import Condition
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import BudgetExceededError, ConfigurationError
 from pytest_lmprog.lm.types import LMRequest, LMResponse, Usage
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Amount", "Budget", "Price", "Reservation"]
 

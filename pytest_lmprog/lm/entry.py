@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json, digest
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source
+from pytest_lmprog.records import dataclass
 
 __all__ = [
     "ENTRY_FORMAT",

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -22,6 +22,7 @@ from pytest_lmprog.lm.entry import rewrite_texts
 from pytest_lmprog.lm.litellm_errors import Asked, translated
 from pytest_lmprog.lm.redaction import Scrubber
 from pytest_lmprog.lm.types import LMRequest, LMResponse, Usage
+from pytest_lmprog.records import dataclass
 
 __all__ = ["LiteLLMTransport", "load_litellm", "price_of"]
 

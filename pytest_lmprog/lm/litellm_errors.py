@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.errors import (
@@ -26,6 +25,7 @@ from pytest_lmprog.errors import (
 )
 from pytest_lmprog.lm.redaction import Scrubber
 from pytest_lmprog.lm.retry import retry_after_seconds
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Asked", "translated"]
 

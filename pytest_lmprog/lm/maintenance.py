@@ -11,7 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from pytest_lmprog.canonical import canonical_json
@@ -20,6 +20,7 @@ from pytest_lmprog.lm.entry import Entry, decode_entry
 from pytest_lmprog.lm.stores import DATABASE
 from pytest_lmprog.lm.stores.disk import DiskStore
 from pytest_lmprog.lm.stores.sqlite import RowReader, find_damage
+from pytest_lmprog.records import dataclass
 
 __all__ = [
     "CacheCheck",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pytest_lmprog.canonical import plain
 from pytest_lmprog.errors import CanonicalError, ConfigurationError
 from pytest_lmprog.lm.redaction import is_secret_name, secrets_in, secrets_in_headers, secrets_in_url
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Options", "checked_params", "endpoint_of", "sort_options"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from threading import Lock
 
 from pytest_lmprog.errors import LMError, LMTimeoutError
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Patience"]
 

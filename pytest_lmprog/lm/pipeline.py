@@ -7,7 +7,7 @@ block, on a thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from pytest_lmprog.errors import (
@@ -35,6 +35,7 @@ from pytest_lmprog.lm.stores.memory import MemoryStore
 from pytest_lmprog.lm.transport import Transport
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source
 from pytest_lmprog.lm.workers import workers
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Pipeline"]
 

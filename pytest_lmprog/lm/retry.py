@@ -6,9 +6,10 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pytest_lmprog.errors import LMError
+from pytest_lmprog.records import dataclass
 
 __all__ = ["RetryPolicy", "retry_after_seconds"]
 

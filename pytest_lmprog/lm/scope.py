@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pytest_lmprog.errors import CallLimitError
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source, Usage
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.budget import Budget

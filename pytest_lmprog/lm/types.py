@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pytest_lmprog.canonical import canonical_text, digest, plain
+from pytest_lmprog.records import dataclass
 
 __all__ = [
     "Capabilities",

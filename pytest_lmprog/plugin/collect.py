@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from pytest_lmprog.plugin.run import Run, run_of
 from pytest_lmprog.plugin.selection import expect_failed, selects_failed
 from pytest_lmprog.plugin.units import UnitPlan, claimed, folded, instantiate, model_labels, snapshot_path
 from pytest_lmprog.programs import Module
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Generation", "begin", "finish"]
 

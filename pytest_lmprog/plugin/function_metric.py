@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from pytest_lmprog.plugin.outcome import (
     steady_assertions,
 )
 from pytest_lmprog.programs import Example, Prediction, Trace
+from pytest_lmprog.records import dataclass
 
 __all__ = ["CASE_FIXTURES", "FixtureNeeds", "FunctionMetric", "SharedFixtures"]
 

@@ -7,7 +7,7 @@ import inspect
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from pytest_lmprog.errors import ConfigurationError
 from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
+from pytest_lmprog.records import dataclass
 
 __all__ = [
     "MARK_NAMES",

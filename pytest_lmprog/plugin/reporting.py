@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from pytest_lmprog.harness.ratchet import REPORTED
 from pytest_lmprog.harness.results import CaseOutcome, count_to_plain
 from pytest_lmprog.plugin.display import case_text, clean_longrepr
 from pytest_lmprog.plugin.outcome import metric_failure, raised_score
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.plugin.cases import Case

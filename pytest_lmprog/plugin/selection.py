@@ -6,13 +6,13 @@ a parameter set or model (``test_short[400]``) is not an item's, and neither is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_lmprog.plugin.cases import case_of
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.plugin.run import Run

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 
 from pytest_lmprog.adapters import Adapter, ChatAdapter
 from pytest_lmprog.errors import ConfigurationError
 from pytest_lmprog.lm.types import LanguageModel
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Settings", "configure", "context", "current", "settings"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.errors import AnswerError, LmprogError
@@ -13,6 +12,7 @@ from pytest_lmprog.programs.context import context, current
 from pytest_lmprog.programs.example import Prediction, own_copy
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.trace import Trace, tracing
+from pytest_lmprog.records import dataclass
 
 __all__ = ["ProgramError", "Run", "forward_inputs", "predictor_names", "run_program"]
 

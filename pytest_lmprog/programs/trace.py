@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.lm.types import LMResponse, Message, Usage
 from pytest_lmprog.programs.example import Prediction
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.programs.predict import Predict

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.worddiff import Piece
 
 __all__ = ["Shown", "shown_pieces", "shown_text"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any, ClassVar, get_origin
 
 from pytest_lmprog.errors import SignatureError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures.constraints import description_of
 from pytest_lmprog.signatures.fields import MISSING, Field
 from pytest_lmprog.signatures.names import name_problem

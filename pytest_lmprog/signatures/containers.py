@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from pytest_lmprog.canonical import canonical_json
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures.kinds import Kind, shown
 
 __all__ = ["DictKind", "ItemsKind", "TupleKind", "UnionKind"]

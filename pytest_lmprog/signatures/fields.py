@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
 from pytest_lmprog.errors import SignatureError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures.constraints import CONSTRAINTS
 from pytest_lmprog.signatures.kinds import Kind
 from pytest_lmprog.signatures.scalars import AnyKind, StrKind

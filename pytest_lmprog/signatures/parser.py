@@ -9,10 +9,10 @@ import ast
 import itertools
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pytest_lmprog.errors import SignatureError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures.fields import Field, Role
 from pytest_lmprog.signatures.names import name_problem
 from pytest_lmprog.signatures.resolve import CallerNames

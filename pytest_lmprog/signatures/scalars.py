@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json, plain
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.signatures.kinds import bare_texts, shown
 
 __all__ = ["AnyKind", "BoolKind", "EnumKind", "FloatKind", "IntKind", "LiteralKind", "NoneKind", "StrKind"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from pytest_lmprog.lm.types import Capabilities
+from pytest_lmprog.records import dataclass
 
 __all__ = [
     "FORMAT",

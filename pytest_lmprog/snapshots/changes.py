@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline
 from pytest_lmprog.snapshots.worddiff import Piece
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_lmprog.canonical import canonical_json, digest
 from pytest_lmprog.errors import CanonicalError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import Fingerprint
 
 if TYPE_CHECKING:

@@ -6,11 +6,13 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
+
+from pytest_lmprog.records import dataclass
 
 __all__ = ["SourceTree", "Sources", "absolute_name"]
 

@@ -8,13 +8,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_lmprog.canonical import digest_bytes
 from pytest_lmprog.errors import SnapshotError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import Snapshot
-from pytest_lmprog.snapshots.text import from_text, to_text
 
 __all__ = [
     "PENDING_SUFFIX",
@@ -70,6 +70,8 @@ def is_pending(path: Path) -> bool:
 
 def read(path: Path) -> Snapshot:
     """Return the snapshot at ``path``. Raises SnapshotError where it is missing or damaged."""
+    from pytest_lmprog.snapshots.text import from_text
+
     return from_text(_decoded(_bytes(path), path), str(path))
 
 
@@ -96,6 +98,12 @@ def _decoded(data: bytes, path: Path) -> str:
     return text.replace("\r\n", "\n")
 
 
+def _to_text(snapshot: Snapshot) -> str:
+    from pytest_lmprog.snapshots.text import to_text  # YAML is loaded only where there is a snapshot
+
+    return to_text(snapshot)
+
+
 def _base_of(accepted: Path) -> str:
     """Return what a pending snapshot notes of the accepted file: a digest that line ends don't change."""
     if not accepted.exists():
@@ -107,13 +115,13 @@ def write_accepted(path: Path, snapshot: Snapshot) -> bool:
     """Write ``snapshot`` as the accepted one at ``path``; return whether the file changed.
 
     Atomic: a reader sees the old or the new file. Raises SnapshotError where it cannot be written."""
-    return _write(path, to_text(replace(snapshot, base=None)))
+    return _write(path, _to_text(replace(snapshot, base=None)))
 
 
 def write_pending(accepted: Path, snapshot: Snapshot) -> Path:
     """Write ``snapshot`` beside the accepted one , noting what that is now; return where."""
     path = pending_path(accepted)
-    _write(path, to_text(replace(snapshot, base=_base_of(accepted))))
+    _write(path, _to_text(replace(snapshot, base=_base_of(accepted))))
     return path
 
 
@@ -132,7 +140,7 @@ def accept(pending: Path) -> Accepted:
     has changed since the pending one was made."""
     snapshot = read(pending)
     target = accepted_path(pending)
-    text = to_text(replace(snapshot, base=None))
+    text = _to_text(replace(snapshot, base=None))
     changed = not _holds(target, text)
     if changed:
         _check_base(pending, target, snapshot.base)

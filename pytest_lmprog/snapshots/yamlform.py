@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import yaml
@@ -86,21 +87,26 @@ class _Dumper(yaml.SafeDumper):
         return style if _reads_better_single_quoted(event.value) else '"'
 
 
-_NOT_IN_BLOCK = re.compile(
-    r"[^\n\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]"
-)
+@cache
+def _not_in_block() -> re.Pattern[str]:
+    """What no block holds; compiled only where snapshots are written: it takes milliseconds."""
+    return re.compile(
+        r"[^\n\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]"
+    )
+
+
 _BLOCK_HAZARD = re.compile(r"[ \t]$|^[ ]*\t|\A[ \n]", re.MULTILINE)
 
 
 def _fits_block(text: str) -> bool:
     """Return whether a ``|`` block gives the text back: no control characters or foreign line breaks,
     no white space at a line's end, no tab at its start, no space or line break at the beginning."""
-    return bool(text.strip()) and not _NOT_IN_BLOCK.search(text) and not _BLOCK_HAZARD.search(text)
+    return bool(text.strip()) and not _not_in_block().search(text) and not _BLOCK_HAZARD.search(text)
 
 
 def _reads_better_single_quoted(text: str) -> bool:
     """Where double quotes would need escapes, and single ones can hold the text: JSON stays readable."""
-    return ('"' in text or "\\" in text) and "\n" not in text and not _NOT_IN_BLOCK.search(text)
+    return ('"' in text or "\\" in text) and "\n" not in text and not _not_in_block().search(text)
 
 
 def _represent_str(dumper: _Dumper, value: str) -> ScalarNode:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pytest_lmprog.evaluation.scores import Objective
 from pytest_lmprog.lm.scope import CallScope
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Trace
+from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric
 from pytest_lmprog.programs import Example, context
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, Candidate, CompileResult, CompileTask, StopReason
 from pytest_lmprog.teleprompt.calls import teacher_bound
 from pytest_lmprog.teleprompt.strategy import TeleprompterBase

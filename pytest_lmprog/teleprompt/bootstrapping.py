@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pytest_lmprog.errors import BudgetExceededError, CompileError
 from pytest_lmprog.evaluation.scores import CaseResult
 from pytest_lmprog.programs import Example, Module
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.demos import labeled_demos, traced_demos, with_demos, without_example
 from pytest_lmprog.teleprompt.desk import Plan, Rank, Ticket
 from pytest_lmprog.teleprompt.driver import MAX_CAUSES

@@ -17,13 +17,14 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, TypeVar
 
 from pytest_lmprog.errors import BudgetExceededError
 from pytest_lmprog.evaluation.scores import CaseResult, Objective
 from pytest_lmprog.programs import Example, Module
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import ProgressEvent
 
 __all__ = ["Desk", "Job", "Plan", "PlanTask", "Rank", "Ticket"]

@@ -8,7 +8,6 @@ waits for another worker: so there is no lock in a strategy and no deadlock at c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from pytest_lmprog.evaluation.runner import run_case
 from pytest_lmprog.evaluation.scores import CaseResult
 from pytest_lmprog.lm.scope import CallScope, current_scope, use_scope
 from pytest_lmprog.programs import context
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CompileRuntime
 from pytest_lmprog.teleprompt.desk import Desk, Job, Plan, PlanTask, Ticket
 

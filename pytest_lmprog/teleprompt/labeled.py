@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import (
     CallBound,
     Candidate,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, partial
 
 from pytest_lmprog.programs import Example, Module
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import Candidate, Spent
 from pytest_lmprog.teleprompt.demos import without_example
 from pytest_lmprog.teleprompt.desk import Job, Ticket

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from pytest_lmprog.errors import BudgetExceededError
 from pytest_lmprog.programs import Example
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import Candidate, CompileResult
 from pytest_lmprog.teleprompt.bootstrapping import Bootstrap, Bootstrapped, bootstrap
 from pytest_lmprog.teleprompt.demos import labeled_program, with_demos

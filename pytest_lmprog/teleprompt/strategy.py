@@ -9,13 +9,14 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, replace
+from dataclasses import MISSING, Field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric, Objective
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CallBound, CompileResult, CompileRuntime, CompileTask
 
 if TYPE_CHECKING:

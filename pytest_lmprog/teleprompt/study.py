@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pytest_lmprog.adapters import adapter_for
@@ -13,6 +13,7 @@ from pytest_lmprog.evaluation.scores import Objective
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Predict
 from pytest_lmprog.programs.context import current
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CompileTask
 from pytest_lmprog.teleprompt.calls import student_calls, teacher_calls
 from pytest_lmprog.teleprompt.desk import Desk, Job

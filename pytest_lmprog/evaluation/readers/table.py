@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pytest_lmprog.errors import DataError
 from pytest_lmprog.programs.example import RESERVED_FIELDS
+from pytest_lmprog.records import dataclass
 
 __all__ = ["SHAPE", "TOP_KEYS", "Table", "check_inputs", "not_a_list", "unknown_key"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from hashlib import file_digest
 from pathlib import Path
 
 from pytest_lmprog.errors import ConfigurationError
+from pytest_lmprog.records import dataclass
 
 __all__ = ["CATALOG", "Packaged", "Weights", "named_weights"]
 

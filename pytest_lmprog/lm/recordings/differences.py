@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Difference", "differences"]
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmprog.canonical import canonical_json, digest_bytes
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse
+from pytest_lmprog.records import dataclass
 
 __all__ = [
     "ANSWER",

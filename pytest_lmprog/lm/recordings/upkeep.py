@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_lmprog.canonical import digest
@@ -12,6 +11,7 @@ from pytest_lmprog.lm.recordings import lines as fmt
 from pytest_lmprog.lm.recordings.index import Index, read_index
 from pytest_lmprog.lm.recordings.lines import Entry
 from pytest_lmprog.lm.recordings.write import replace_file, updating
+from pytest_lmprog.records import dataclass
 
 __all__ = ["Checked", "Pruned", "prune_recording", "verify_recording"]
 

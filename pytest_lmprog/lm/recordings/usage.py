@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.lm.recordings.index import read_index
 from pytest_lmprog.lm.recordings.lines import ref_of
 from pytest_lmprog.lm.types import LMResponse
+from pytest_lmprog.records import dataclass
 
 __all__ = ["CallFigures", "RecordedCalls"]
 
