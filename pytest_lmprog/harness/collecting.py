@@ -104,6 +104,8 @@ class Collector:
         from pytest_lmprog.harness.finishing import tested_text
         from pytest_lmprog.snapshots.text import to_text
 
+        if state.texts is not None:
+            return state.texts
         before = state.prepared.snapshot
         text = None if before is None else to_text(before)
         try:

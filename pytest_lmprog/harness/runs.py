@@ -14,9 +14,20 @@ from pytest_lmprog.harness.saved import FORMAT, KIND, SavedRun
 from pytest_lmprog.lm.stores.folder import make_cache_folder
 from pytest_lmprog.records import dataclass
 
-__all__ = ["LAST", "StoredRun", "list_runs", "load_run", "load_run_file", "run_json", "run_path", "save_run"]
+__all__ = [
+    "LAST",
+    "StoredRun",
+    "list_runs",
+    "load_run",
+    "load_run_file",
+    "run_json",
+    "run_name",
+    "run_path",
+    "save_run",
+]
 
 LAST = "last"
+FOLDER = "runs"
 _DAMAGE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
 
 
@@ -53,7 +64,7 @@ def save_run(cache_dir: Path, saved: SavedRun, *, keep: int) -> StoredRun:
 
 
 def _folder(cache_dir: Path) -> Path:
-    return cache_dir / "runs"
+    return cache_dir / FOLDER
 
 
 def _placed(folder: Path, data: bytes) -> StoredRun:
@@ -131,6 +142,12 @@ def _hint(runs: list[StoredRun]) -> str:
         "pytest saves each run that may ask an LM (not CI's, and not with --lm-record=none); "
         "pytest --lm-report=run.json writes any run to a file that can be named here"
     )
+
+
+def run_name(path: Path) -> str:
+    """Return what the run in a file is called: ``run 7``, or the file's name."""
+    stored = path.parent.name == FOLDER and path.stem.isdecimal()
+    return f"run {int(path.stem)}" if stored else path.name
 
 
 def load_run(cache_dir: Path, name: str, *, cwd: Path) -> SavedRun:

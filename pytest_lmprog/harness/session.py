@@ -54,7 +54,9 @@ if TYPE_CHECKING:
     from pytest_lmprog.harness.compiling import CompileOutcome
     from pytest_lmprog.harness.dryrun import UnitBound
     from pytest_lmprog.harness.finishing import Written
+    from pytest_lmprog.harness.rescoring import Rescoring
     from pytest_lmprog.harness.results import RunResults
+    from pytest_lmprog.harness.saved import SavedRun
     from pytest_lmprog.teleprompt.base import Progress
 
 __all__ = ["Session"]
@@ -98,6 +100,7 @@ class Session:
         self.books = Books(settings, warn=self.warn)
         self._run_id = run_id or uuid.uuid4().hex
         self._one_ahead = one_ahead
+        self.rescoring: Rescoring | None = None
         self._states: dict[str, UnitState] = {}
         self._compiled: dict[str, CompileOutcome] = {}
         self._tallies: dict[str, Tally] = {}
@@ -168,9 +171,17 @@ class Session:
         ``fixture_lm`` gives the value of an overridden ``lm`` fixture. Raises ConfigurationError (program,
         LM), SnapshotError (damaged, or it no longer fits the program)."""
         state = self._states.get(unit.id)
+        if state is None and self.rescoring is not None:
+            state = self._states[unit.id] = self.rescoring.state(unit, fixture_lm)
         if state is None:
             state = self._states[unit.id] = self._state(self._prepared(unit, fixture_lm))
         return state
+
+    def rescore(self, saved: SavedRun, name: str) -> None:
+        """Take the units' runs from a saved run from now on. ``name``: what it is called in messages."""
+        from pytest_lmprog.harness.rescoring import Rescoring
+
+        self.rescoring = Rescoring(self, saved, name)
 
     def _state(self, prepared: Prepared) -> UnitState:
         return UnitState(

@@ -217,7 +217,7 @@ class HarnessSettings:
     limit, repeat: None where not given.
     cache_dir: absolute.
     report: absolute paths of the reports to write.
-    rescore: which saved run the metrics are applied to, or None.
+    rescore: which saved run the metrics are applied to, or None; a path in it is relative to ``cwd``.
     keep_runs: saved runs that are kept.
     in_ci: the environment says CI.
     on_github: it is GitHub Actions that runs us.
@@ -241,6 +241,7 @@ class HarnessSettings:
     store_messages: bool = True
     report: tuple[Path, ...] = ()
     rescore: str | None = None
+    cwd: Path = Path()
     keep_runs: int = 20
     in_ci: bool = False
     on_github: bool = False
@@ -283,7 +284,8 @@ class HarnessSettings:
             )
         if values["rescore"] is not None:
             values["record"] = _rescoring(values, found["record"])
-        base = rootdir if found["report"][1] == "ini" else cwd or rootdir
+        values["cwd"] = cwd or rootdir
+        base = rootdir if found["report"][1] == "ini" else values["cwd"]
         values["report"] = tuple(dict.fromkeys(base / os.path.expanduser(name) for name in values["report"]))
         return cls(
             rootdir=rootdir,

@@ -73,6 +73,7 @@ class UnitState:
     ) -> None:
         self.prepared = prepared
         self.unit = prepared.unit
+        self.texts: tuple[str | None, str | None] | None = None  # of the snapshots, where they are known
         self._baseline: Mapping[str, MetricBaseline] = (
             {} if prepared.snapshot is None else prepared.snapshot.baseline
         )

@@ -51,8 +51,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     from pytest_lmprog.plugin import options
 
-    options.settings(config)
+    settings = options.settings(config)
     options.register_markers(config)
+    if settings.rescore is not None:
+        from pytest_lmprog.plugin import rescoring
+
+        rescoring.load(config, settings)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reports(config), "lmprog-reports")
 

@@ -149,7 +149,9 @@ class Conclusion:
         if not self.interrupted:
             self.written = session.finish(self.results)
         self.problems += [f"{w.path}: {w.detail}" for w in self.written if w.fails]
-        errors = session.close(passed=self.complete_and_passed, wait=not self.interrupted)
+        recorded = self.settings.rescore is None  # a rescored run used no recorded answers of the program
+        passed = self.complete_and_passed and recorded
+        errors = session.close(passed=passed, wait=not self.interrupted, write=recorded)
         self.problems += [str(error) for error in errors]
 
     def _warn(self) -> None:

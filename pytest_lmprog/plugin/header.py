@@ -19,6 +19,10 @@ def lines(config: pytest.Config, models: Iterable[str | None] = ()) -> list[str]
     if config.get_verbosity() < 0:
         return []
     settings = options.settings(config)
+    if settings.rescore is not None:
+        from pytest_lmprog.plugin import rescoring
+
+        return [f"lmprog: rescoring {rescoring.name_of(config)}; nothing is asked"]
     parts = [
         f"model {' and '.join(sorted(filter(None, models))) or _models(config, settings)}",
         f"record {settings.record}",

@@ -89,6 +89,10 @@ class Run:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         selection.narrow(self.config, items)
+        if self.settings.rescore is not None:
+            from pytest_lmprog.plugin import rescoring
+
+            rescoring.begin(self.config, items)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         selection.forget_expected(self)

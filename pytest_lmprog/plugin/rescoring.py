@@ -1,0 +1,42 @@
+"""``--lm-rescore``: the metrics as they are now, on the predictions of a saved run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_lmprog.errors import LmprogError
+from pytest_lmprog.harness.runs import load_run_file, run_name, run_path
+from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.settings import HarnessSettings
+from pytest_lmprog.plugin import surroundings
+from pytest_lmprog.plugin.cases import case_of
+
+__all__ = ["begin", "load", "name_of"]
+
+_LOADED: pytest.StashKey[tuple[SavedRun, str]] = pytest.StashKey()
+
+
+def load(config: pytest.Config, settings: HarnessSettings) -> None:
+    """Read the saved run. Raises pytest.UsageError where it cannot be used."""
+    assert settings.rescore is not None
+    try:
+        path = run_path(settings.cache_dir, settings.rescore, cwd=settings.cwd)
+        config.stash[_LOADED] = (load_run_file(path), run_name(path))
+    except LmprogError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def name_of(config: pytest.Config) -> str:
+    """Return what the saved run is called."""
+    return config.stash[_LOADED][1]
+
+
+def begin(config: pytest.Config, items: list[Any]) -> None:
+    """Have units take their runs from the saved run, and leave only cases: other tests need no part of it."""
+    surroundings.session_of(config).rescore(*config.stash[_LOADED])
+    others = [item for item in items if case_of(item) is None]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if case_of(item) is not None]
