@@ -118,6 +118,16 @@ def _add_reading(commands: _Commands) -> None:
     diff.add_argument("old", help="path, or name of a unit")
     diff.add_argument("new", nargs="?", help="the same; left out: the pending snapshot of OLD")
     diff.add_argument("--exit-code", action="store_true", help="exit with 1 where they differ")
+    check = _add(
+        commands,
+        "check",
+        "check:check",
+        "refuse pending, stale, edited and damaged snapshots, judged by files alone (for pre-commit)",
+    )
+    check.add_argument(
+        "paths", nargs="*", metavar="PATH", help="folders, snapshots, or files that snapshots depend on (all)"
+    )
+    check.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add_deciding(commands: _Commands) -> None:

@@ -11,10 +11,10 @@ from pytest_lmprog.harness.settings import HarnessSettings
 from pytest_lmprog.lm.recordings.book import Book
 from pytest_lmprog.lm.scope import RecordingBook
 from pytest_lmprog.lm.types import LMRequest
+from pytest_lmprog.snapshots.finding import RECORDING_FOLDER
 
 __all__ = ["RECORDING_FOLDER", "Books", "BriefMisses", "recording_path"]
 
-RECORDING_FOLDER = "__lm_recordings__"
 EXPLAINED_MISSES = 3
 
 

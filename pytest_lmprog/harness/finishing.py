@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pytest_lmprog.adapters.base import PROMPT_FORMAT
 from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.baseline import unit_baseline
-from pytest_lmprog.harness.preparing import fingerprint_of, teleprompter_of, teleprompter_settings
+from pytest_lmprog.harness.preparing import (
+    fingerprint_of,
+    metric_functions,
+    teleprompter_of,
+    teleprompter_settings,
+)
 from pytest_lmprog.harness.redacting import redacted
 from pytest_lmprog.harness.results import MetricResult, RunResults, UnitResult
 from pytest_lmprog.harness.state import Prepared
@@ -199,6 +204,21 @@ def _qualified(program: Module) -> str:
     return f"{type(program).__module__}.{type(program).__qualname__}"
 
 
+def _sourced(session: Session, prepared: Prepared, snapshot: Snapshot) -> Snapshot:
+    from pytest_lmprog.harness.sourcing import sources_of
+
+    unit = prepared.unit
+    sources = sources_of(snapshot, unit, metric_functions(session, unit), session.settings.rootdir)
+    return replace(snapshot, sources=sources)
+
+
+def _same(new: Snapshot, old: Snapshot, *, but_sources: bool) -> bool:
+    """Whether the two are equal. Where a file lies is nothing to review: only ``--lm-update`` minds."""
+    if but_sources:
+        new = replace(new, sources=old.sources)
+    return to_text(new) == to_text(replace(old, base=None))
+
+
 def _write(session: Session, prepared: Prepared, snapshot: Snapshot) -> Written:
     return replace(_placed(session, prepared, snapshot), snapshot=snapshot)
 
@@ -207,7 +227,8 @@ def _placed(session: Session, prepared: Prepared, snapshot: Snapshot) -> Written
     """Put the snapshot where it belongs. One that equals the accepted one leaves no pending file."""
     path, old = prepared.unit.snapshot, prepared.snapshot
     pending = pending_path(path)
-    if old is not None and to_text(snapshot) == to_text(replace(old, base=None)):
+    snapshot = _sourced(session, prepared, snapshot)
+    if old is not None and _same(snapshot, old, but_sources=not session.settings.update):
         if pending.exists():
             reject(pending)
         return _said(session, prepared, "unchanged")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "as_tested",
     "fingerprint_of",
+    "metric_functions",
     "program_of",
     "restored",
     "teleprompter_of",
@@ -110,7 +111,7 @@ def fingerprint_of(session: Session, unit: Unit, written: Module, lm: LanguageMo
     from pytest_lmprog.snapshots import fingerprint as parts
 
     teleprompter = teleprompter_of(session, unit)
-    functions = {m.name: getattr(m, "function", m) for m in unit.metrics} | _own_metric(teleprompter)
+    functions = metric_functions(session, unit)
     owner = next((cls for m in unit.metrics if (cls := getattr(m, "cls", None)) is not None), None)
     fixtures = {id(f): f for m in unit.metrics for f in getattr(m, "fixture_functions", ())}
     sources = code_parts.project_sources(session.settings.rootdir, type(written), *functions.values())
@@ -132,6 +133,12 @@ def fingerprint_of(session: Session, unit: Unit, written: Module, lm: LanguageMo
             "prompt_format": parts.prompt_format_part(),
         }
     )
+
+
+def metric_functions(session: Session, unit: Unit) -> dict[str, Any]:
+    """Return the functions of all metrics that count for the unit, by name, the teleprompter's own too."""
+    own = _own_metric(teleprompter_of(session, unit))
+    return {m.name: getattr(m, "function", m) for m in unit.metrics} | own
 
 
 def _own_metric(teleprompter: Teleprompter | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.lm.types import LanguageModel
     from pytest_lmprog.teleprompt.base import Teleprompter
 
-__all__ = ["Gate", "Unit"]
+__all__ = ["DataFile", "Gate", "Unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,14 @@ class Gate:
     pass_at: float | None = None
     max_regressions: int = 0
     strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A dataset file and the split that was taken of it (None: all rows)."""
+
+    path: Path
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Unit:
     repeat: rollouts a case, the most of any metric.
     repeats: of the metrics that have fewer.
     lm: LM or model name of the mark, or None.
+    train_file, val_file: where the data was read from; None where code made it.
     """
 
     id: str
@@ -70,6 +79,8 @@ class Unit:
     teacher: Any = None
     max_calls: int | None = None
     selected_on_cases: bool = False
+    train_file: DataFile | None = None
+    val_file: DataFile | None = None
 
     def rollouts(self, metric: str) -> int:
         """Return how often ``metric`` is asked of each case."""

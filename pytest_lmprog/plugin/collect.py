@@ -33,7 +33,15 @@ from pytest_lmprog.plugin.marks import (
 from pytest_lmprog.plugin.misuse import Refusal
 from pytest_lmprog.plugin.run import Run, run_of
 from pytest_lmprog.plugin.selection import expect_failed, selects_failed
-from pytest_lmprog.plugin.units import UnitPlan, claimed, folded, instantiate, model_labels, snapshot_path
+from pytest_lmprog.plugin.units import (
+    UnitPlan,
+    claimed,
+    data_file,
+    folded,
+    instantiate,
+    model_labels,
+    snapshot_path,
+)
 from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
 
@@ -255,6 +263,8 @@ def _add_data(plan: UnitPlan, data: _Data) -> None:
     plan.cases = () if cases is None else cases.examples
     plan.trainset = () if train is None else train.examples
     plan.valset = None if validation is None else validation.examples
+    plan.train_file = data_file(train, mark.train_split)
+    plan.val_file = data_file(validation, mark.val_split)
 
 
 # --- cases --------------------------------------------------------------------------------------------

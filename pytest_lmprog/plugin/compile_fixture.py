@@ -10,14 +10,14 @@ import pytest
 
 from pytest_lmprog.errors import ConfigurationError, LmprogError
 from pytest_lmprog.evaluation.callables import as_metric
-from pytest_lmprog.evaluation.datasets import load_dataset
+from pytest_lmprog.evaluation.datasets import Dataset, load_dataset
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.plugin import surroundings
 from pytest_lmprog.plugin.marks import ProgramMark
 from pytest_lmprog.plugin.outcome import steady_assertions
 from pytest_lmprog.plugin.progress import CompileProgress
 from pytest_lmprog.plugin.runner import overridden_lm
-from pytest_lmprog.plugin.units import folded, instantiate, snapshot_path
+from pytest_lmprog.plugin.units import data_file, folded, instantiate, snapshot_path
 from pytest_lmprog.programs import Module
 from pytest_lmprog.reports.terminal import compile_text
 
@@ -88,6 +88,8 @@ class LmCompile:
         if folded(path) in self._run.snapshots:
             raise ConfigurationError(f"another unit has the snapshot {path.name}", hint="name=...")
         self._made[name] = program
+        train = self._data(mark.trainset, mark.train_split, program)
+        validation = self._data(mark.valset, mark.val_split, program)
         return Unit(
             id=f"{self._module_id}::{name}",
             name=name,
@@ -98,16 +100,18 @@ class LmCompile:
             cases=(),
             metrics=tuple(as_metric(m) for m in _listed(metric)),
             teleprompter=mark.teleprompter,
-            trainset=self._data(mark.trainset, mark.train_split, program) or (),
-            valset=self._data(mark.valset, mark.val_split, program),
+            trainset=() if train is None else train.examples,
+            valset=None if validation is None else validation.examples,
             teacher=mark.teacher,
             max_calls=mark.max_calls,
+            train_file=data_file(train, mark.train_split),
+            val_file=data_file(validation, mark.val_split),
         )
 
-    def _data(self, source: Any, split: str | None, program: Module) -> tuple[Any, ...] | None:
+    def _data(self, source: Any, split: str | None, program: Module) -> Dataset | None:
         if source is None:
             return None
-        return load_dataset(source, base=self._path.parent).split(split).for_program(program).examples
+        return load_dataset(source, base=self._path.parent).split(split).for_program(program)
 
     def _compiled(self, unit: Unit) -> Module:
         session = surroundings.session_of(self._run.config)

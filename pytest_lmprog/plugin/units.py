@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.errors import ConfigurationError, LmprogError
-from pytest_lmprog.harness.unit import Gate, Unit
+from pytest_lmprog.harness.unit import DataFile, Gate, Unit
 from pytest_lmprog.plugin.cases import Case
 from pytest_lmprog.plugin.function_metric import FunctionMetric, SharedFixtures
 from pytest_lmprog.plugin.marks import ProgramMark
 from pytest_lmprog.programs import Example, Module
 
 if TYPE_CHECKING:
+    from pytest_lmprog.evaluation.datasets import Dataset
     from pytest_lmprog.plugin.run import Run
     from pytest_lmprog.plugin.runner import UnitRunner
 
-__all__ = ["SNAPSHOT_FOLDER", "UnitPlan", "instantiate", "model_labels", "snapshot_path"]
+__all__ = ["SNAPSHOT_FOLDER", "UnitPlan", "data_file", "instantiate", "model_labels", "snapshot_path"]
 
 SNAPSHOT_FOLDER = "__lm_snapshots__"
 _UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
@@ -53,6 +54,8 @@ class UnitPlan:
     trainset: tuple[Example, ...] = ()
     valset: tuple[Example, ...] | None = None
     selected_on_cases: bool = False
+    train_file: DataFile | None = None
+    val_file: DataFile | None = None
     metrics: dict[str, FunctionMetric] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
@@ -102,7 +105,14 @@ class UnitPlan:
             teacher=self.mark.teacher,
             max_calls=self.mark.max_calls,
             selected_on_cases=self.selected_on_cases,
+            train_file=self.train_file,
+            val_file=self.val_file,
         )
+
+
+def data_file(data: Dataset | None, split: str | None) -> DataFile | None:
+    """Return where ``data`` was read from; None where code made it."""
+    return None if data is None or data.path is None else DataFile(data.path, split)
 
 
 def instantiate(program: Any) -> Module:

@@ -12,6 +12,7 @@ from pytest_lmprog.records import dataclass
 __all__ = [
     "FORMAT",
     "CaseBaseline",
+    "DataSource",
     "FieldSnapshot",
     "Fingerprint",
     "Header",
@@ -19,6 +20,7 @@ __all__ = [
     "ModelInfo",
     "PredictorSnapshot",
     "Snapshot",
+    "SourceFiles",
     "Status",
     "TeleprompterInfo",
     "Validation",
@@ -165,6 +167,38 @@ class MetricBaseline:
     cases: Mapping[str, CaseBaseline] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """Where training or validation data came from: a file, its split (None: all rows), and which of its
+    fields are inputs."""
+
+    path: str
+    split: str | None = None
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """Where what the fingerprint digests is found, so that it can be judged without running anything.
+
+    Every path is relative to the snapshot's own folder, with forward slashes.
+
+    Parameters
+    ----------
+    prompts: predictor -> digest of its prompt as written, so that a hand edit shows.
+    modules: name of a module that the fingerprint has items of -> its file.
+    metrics: metric -> ``module:qualname`` of its test function.
+    data: ``trainset`` and ``valset``, where they were read from a file.
+    unjudged: items of the fingerprint that the files alone don't tell.
+    """
+
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, DataSource] = field(default_factory=dict)
+    unjudged: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A compile's accepted or pending result.
@@ -175,6 +209,7 @@ class Snapshot:
     baseline: by metric name, in definition order.
     fingerprint: of what the result depends on (see ``fingerprint.compare``).
     base: in a pending snapshot, the digest of the accepted file it was made against.
+    sources: where the fingerprint's items are found; None in files written before it was noted.
     """
 
     header: Header
@@ -182,3 +217,4 @@ class Snapshot:
     baseline: Mapping[str, MetricBaseline] = field(default_factory=dict)
     fingerprint: Fingerprint = field(default_factory=dict)
     base: str | None = None
+    sources: SourceFiles | None = None

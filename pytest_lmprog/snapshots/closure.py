@@ -15,7 +15,7 @@ from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.snapshots.code_walk import Chain, free_chains, inner_imports, node_digest
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
-from pytest_lmprog.snapshots.source import Sources, SourceTree, absolute_name
+from pytest_lmprog.snapshots.source import UNBOUND, Sources, SourceTree, absolute_name
 
 __all__ = ["Closure"]
 
@@ -97,7 +97,7 @@ class Closure:
             if module is None or not self._is_project(base):
                 continue
             top = base.__qualname__.partition(".")[0]
-            if "<" in base.__qualname__ or not self._add_top_level(module, top):
+            if "<" in base.__qualname__ or not self.add_top_level(module, top):
                 self._add_local_class(module, base)
 
     def _add_local_class(self, module: ModuleType, cls: type) -> None:
@@ -125,7 +125,7 @@ class Closure:
         top = function.__qualname__.partition(".")[0]
         if _has_no_file(function):
             self.items[_name(module, function.__qualname__)] = UNCHECKED
-        elif "<" in function.__qualname__ or not self._add_top_level(module, top):
+        elif "<" in function.__qualname__ or not self.add_top_level(module, top):
             self._add_by_code(module, function)
 
     def _owns(self, function: FunctionType, module: ModuleType) -> bool:
@@ -180,15 +180,14 @@ class Closure:
         name = absolute_name(statement, module)
         target = self._sources.module(name)
         for alias in statement.names:
-            if target is not None and alias.name in vars(target):
+            if target is not None and self._sources.binds(target, alias.name):
                 self._resolve(target, (alias.name,))
             elif target is not None and self._sources.is_project(target):
                 self._add_whole(self._sources.module(f"{name}.{alias.name}"))
 
     def _resolve(self, module: ModuleType, chain: Chain) -> None:
-        missing = object()
         while True:
-            value = vars(module).get(chain[0], missing)
+            value = self._sources.value(module, chain[0])
             if not isinstance(value, ModuleType):
                 break
             if not self._sources.is_project(value):
@@ -197,22 +196,23 @@ class Closure:
                 self._add_whole(value)
                 return
             module, chain = value, chain[1:]
-        if value is not missing:
-            self._add_top_level(module, chain[0])
+        if value is not UNBOUND:
+            self.add_top_level(module, chain[0])
 
     def _add_whole(self, module: ModuleType | None) -> None:
         """A module that is used as a value: everything that it binds."""
         tree = self._sources.of_module(module) if module is not None else None
         if module is not None and tree is not None:
             for name in tree.bindings:
-                self._add_top_level(module, name)
+                self.add_top_level(module, name)
 
     def _is_project(self, cls: type) -> bool:
         module = sys.modules.get(cls.__module__)
         return module is not None and self._sources.is_project(module)
 
-    def _add_top_level(self, module: ModuleType, name: str) -> bool:
-        """Take in what ``name`` is bound to in ``module``; return whether the source tells."""
+    def add_top_level(self, module: ModuleType, name: str) -> bool:
+        """Take in what ``name`` is bound to in ``module``, a project module; return whether the source
+        tells."""
         tree = self._sources.of_module(module)
         if tree is None:
             return False
@@ -227,8 +227,8 @@ class Closure:
     def _add_starred(self, module: ModuleType, tree: SourceTree, name: str) -> bool:
         for statement in tree.stars:
             target = self._sources.module(absolute_name(statement, module))
-            if target is not None and name in vars(target):
-                return self._add_top_level(target, name)
+            if target is not None and self._sources.binds(target, name):
+                return self.add_top_level(target, name)
         return False
 
     def _add_statements(self, module: ModuleType, name: str, statements: list[ast.stmt]) -> None:
@@ -255,7 +255,7 @@ class Closure:
     def _add_constant(self, module: ModuleType, name: str, statements: list[ast.stmt]) -> None:
         value = node_digest(*statements)
         if any(_reads_a_file(statement) for statement in statements):
-            value = _with_value(value, vars(module).get(name))
+            value = _with_value(value, self._sources.value(module, name))
         self._put(_name(module, name), value)
         self.follow(module, *statements)
 
@@ -295,6 +295,26 @@ class Closure:
         for node in nodes:
             for name in _self_attributes(node):
                 self.add_member(cls, name)
+
+    def add_named_member(self, module: ModuleType, qualname: str, name: str) -> None:
+        """Take in the member ``name`` of the class ``qualname`` of ``module``, as its source tells: its
+        bases are not looked at."""
+        tree = self._sources.of_module(module)
+        label = f"{qualname}.{name}"
+        if tree is None or (module.__name__, label) in self._seen:
+            return
+        self._seen.add((module.__name__, label))
+        found = [s for node in tree.classes.get(qualname, []) for s in node.body if name in _names(s)]
+        if found:
+            self._put(_name(module, label), node_digest(*found))
+            self.follow(module, *found)
+            self.follow_named(module, qualname, *found)
+
+    def follow_named(self, module: ModuleType, qualname: str, *nodes: ast.AST) -> None:
+        """Take in the members of the class ``qualname`` that methods reach through their first parameter."""
+        for node in nodes:
+            for name in _self_attributes(node):
+                self.add_named_member(module, qualname, name)
 
 
 def _has_no_file(function: FunctionType) -> bool:

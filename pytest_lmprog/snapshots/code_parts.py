@@ -17,10 +17,11 @@ from pytest_lmprog.snapshots.code_walk import node_digest
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
 from pytest_lmprog.snapshots.source import Sources
 
-__all__ = ["metric_parts", "program_part", "project_sources"]
+__all__ = ["SETUP", "metric_parts", "program_part", "project_sources", "without_marks"]
 
 _KEPT_MARKS = frozenset({"lm_metric", "parametrize", "skip", "skipif", "xfail"})
-_SETUP = ("setup_method", "setup")
+SETUP = ("setup_method", "setup")
+"""Members of a test class that run before each metric."""
 
 
 def project_sources(root: Path | None, *anchors: Any) -> Sources:
@@ -123,7 +124,7 @@ def metric_parts(
     closure = Closure(sources or project_sources(root, *functions))
     digests = {name: _metric(closure, function, owner) for name, function in metrics.items()}
     if owner is not None:
-        for name in _SETUP:
+        for name in SETUP:
             closure.add_member(owner, name)
     for fixture in fixtures:
         closure.add(getattr(fixture, "__name__", "fixture"), fixture)
@@ -141,7 +142,7 @@ def _metric(closure: Closure, function: Any, owner: type | None) -> str:
     module = sys.modules.get(function.__module__)
     if node is None or module is None:
         return UNCHECKED
-    node = _without_marks(node)
+    node = without_marks(node)
     closure.follow(module, node, but=frozenset(function.__code__.co_freevars))
     closure.add_cells(function)
     if owner is not None:
@@ -149,7 +150,8 @@ def _metric(closure: Closure, function: Any, owner: type | None) -> str:
     return node_digest(node)
 
 
-def _without_marks(node: ast.AST) -> ast.AST:
+def without_marks(node: ast.AST) -> ast.AST:
+    """Return a metric's definition without the marks that do not change what it says."""
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return node
     kept = [decorator for decorator in node.decorator_list if _counts(decorator)]

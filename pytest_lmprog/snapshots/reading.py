@@ -10,6 +10,7 @@ from pytest_lmprog.lm.types import Capabilities
 from pytest_lmprog.snapshots.artifact import (
     FORMAT,
     CaseBaseline,
+    DataSource,
     FieldSnapshot,
     Fingerprint,
     Header,
@@ -17,6 +18,7 @@ from pytest_lmprog.snapshots.artifact import (
     ModelInfo,
     PredictorSnapshot,
     Snapshot,
+    SourceFiles,
     TeleprompterInfo,
     Validation,
 )
@@ -35,6 +37,7 @@ _OPTIONAL = (
     "changed_since_compile",
     "base",
     "fingerprint",
+    "sources",
     "baseline",
 )
 
@@ -53,6 +56,7 @@ def read_snapshot(text: str, path: str, *, pure: bool = False) -> Snapshot:
         baseline={} if baseline is None else {n: _metric(e) for n, e in baseline.mapping().items()},
         fingerprint=_fingerprint(entries.get("fingerprint")),
         base=_text(entries.get("base")),
+        sources=_sources(entries.get("sources")),
     )
 
 
@@ -140,6 +144,29 @@ def _validation(entry: Entry | None) -> Validation | None:
 
 def _fingerprint(entry: Entry | None) -> Fingerprint:
     return {} if entry is None else {part: items.texts() for part, items in entry.mapping().items()}
+
+
+def _sources(entry: Entry | None) -> SourceFiles | None:
+    if entry is None:
+        return None
+    parts = entry.record(required=(), optional=("prompts", "modules", "metrics", "data", "unjudged"))
+    texts = {name: parts[name].texts() for name in ("prompts", "modules", "metrics") if name in parts}
+    data, unjudged = parts.get("data"), parts.get("unjudged")
+    return SourceFiles(
+        **texts,
+        data={} if data is None else {name: _data_source(e) for name, e in data.mapping().items()},
+        unjudged=() if unjudged is None else tuple(e.text() for e in unjudged.items()),
+    )
+
+
+def _data_source(entry: Entry) -> DataSource:
+    parts = entry.record(required=("path",), optional=("split", "inputs"))
+    inputs = parts.get("inputs")
+    return DataSource(
+        parts["path"].text(),
+        _text(parts.get("split")),
+        () if inputs is None else tuple(e.text() for e in inputs.items()),
+    )
 
 
 def _predictor(entry: Entry) -> PredictorSnapshot:

@@ -14,7 +14,10 @@ from typing import Any
 
 from pytest_lmprog.records import dataclass
 
-__all__ = ["SourceTree", "Sources", "absolute_name"]
+__all__ = ["UNBOUND", "SourceTree", "Sources", "absolute_name", "parse"]
+
+UNBOUND = object()
+"""What ``Sources.value`` returns for a name that a module does not have."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _FOREIGN = frozenset({"site-packages", "dist-packages"})
@@ -93,6 +96,14 @@ class Sources:
         top = module.__name__.partition(".")[0]
         return top != "pytest_lmprog" and (top in self._own or self.is_project_file(path))
 
+    def value(self, module: ModuleType, name: str) -> Any:
+        """Return what ``name`` is in ``module``, or ``UNBOUND``."""
+        return vars(module).get(name, UNBOUND)
+
+    def binds(self, module: ModuleType, name: str) -> bool:
+        """Whether ``module`` has ``name``."""
+        return self.value(module, name) is not UNBOUND
+
     def module(self, name: str) -> ModuleType | None:
         """Return the project module ``name``, or None where it is not one or cannot be imported.
 
@@ -129,7 +140,7 @@ class Sources:
     def of_file(self, path: str) -> SourceTree | None:
         """Return the tree of a source file, or None where it cannot be read."""
         if path not in self._trees:
-            self._trees[path] = _parsed(path)
+            self._trees[path] = parse(path)
         return self._trees[path]
 
 
@@ -141,7 +152,8 @@ def _in_environment(path: Path, root: Path) -> bool:
     return any((folder / "pyvenv.cfg").exists() for folder in path.parents if root in folder.parents)
 
 
-def _parsed(path: str) -> SourceTree | None:
+def parse(path: str) -> SourceTree | None:
+    """Return the tree of the file at ``path``, or None where it cannot be read or is no Python."""
     try:
         data = Path(path).read_bytes()
         module = ast.parse(data)

@@ -18,6 +18,7 @@ from pytest_lmprog.snapshots.artifact import (
     ModelInfo,
     PredictorSnapshot,
     Snapshot,
+    SourceFiles,
     Validation,
 )
 from pytest_lmprog.snapshots.reading import read_snapshot
@@ -30,7 +31,7 @@ _BANNER = """\
 # Instructions, fields and demos are what counts; the messages show what they render to.
 # `lmprog show FILE` prints the messages as sent, `lmprog diff OLD NEW` compares by meaning.
 """
-_SECTION = re.compile(r"(?<!\n)\n(fingerprint|predictors|baseline):\n")
+_SECTION = re.compile(r"(?<!\n)\n(fingerprint|sources|predictors|baseline):\n")
 _PENDING = "# Pending: `lmprog accept FILE` (or `lmprog review`) makes it the accepted snapshot.\n"
 
 
@@ -69,6 +70,17 @@ def _normal(snapshot: Snapshot) -> Snapshot:
         predictors={_text(n, "predictors"): _normal_predictor(n, p) for n, p in snapshot.predictors.items()},
         baseline={_text(n, "baseline"): _normal_metric(n, m) for n, m in snapshot.baseline.items()},
         fingerprint=_plain({p: dict(i) for p, i in snapshot.fingerprint.items()}, "fingerprint"),
+        sources=None if snapshot.sources is None else _normal_sources(snapshot.sources),
+    )
+
+
+def _normal_sources(sources: SourceFiles) -> SourceFiles:
+    return SourceFiles(
+        prompts=_plain(sources.prompts, "sources.prompts"),
+        modules=_plain(sources.modules, "sources.modules"),
+        metrics=_plain(sources.metrics, "sources.metrics"),
+        data={_text(name, "sources.data"): d for name, d in sources.data.items()},
+        unjudged=tuple(_plain(list(sources.unjudged), "sources.unjudged")),
     )
 
 
@@ -107,6 +119,8 @@ def _document(snapshot: Snapshot) -> dict[str, Any]:
         data["base"] = snapshot.base
     if snapshot.fingerprint:
         data["fingerprint"] = {part: dict(items) for part, items in snapshot.fingerprint.items()}
+    if snapshot.sources is not None:
+        data["sources"] = _sources(snapshot.sources)
     data["predictors"] = {name: _predictor(p) for name, p in snapshot.predictors.items()}
     if snapshot.baseline:
         data["baseline"] = {name: _metric(m) for name, m in snapshot.baseline.items()}
@@ -151,6 +165,20 @@ def _capabilities(capabilities: Capabilities) -> dict[str, Any]:
 def _validation(validation: Validation) -> dict[str, Any]:
     before = {} if validation.before is None else {"before": float(validation.before)}
     return {"score": float(validation.score), "examples": validation.examples, **before}
+
+
+def _sources(sources: SourceFiles) -> dict[str, Any]:
+    data = {
+        name: Inline(path=d.path, **_given("split", d.split), **_given("inputs", list(d.inputs)))
+        for name, d in sources.data.items()
+    }
+    return {
+        **_given("prompts", dict(sources.prompts)),
+        **_given("modules", dict(sources.modules)),
+        **_given("metrics", dict(sources.metrics)),
+        **_given("data", data),
+        **_given("unjudged", list(sources.unjudged)),
+    }
 
 
 def _predictor(predictor: PredictorSnapshot) -> dict[str, Any]:

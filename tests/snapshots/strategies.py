@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from pytest_lmprog.lm.types import Capabilities
 from pytest_lmprog.snapshots.artifact import (
     CaseBaseline,
+    DataSource,
     FieldSnapshot,
     Header,
     MetricBaseline,
     ModelInfo,
     PredictorSnapshot,
     Snapshot,
+    SourceFiles,
     TeleprompterInfo,
     Validation,
 )
@@ -123,6 +125,16 @@ headers = st.builds(
     st.dictionaries(texts, texts, max_size=2),
     st.lists(texts, max_size=2).map(tuple),
 )
+several = st.dictionaries(texts, texts, max_size=2)
+data_sources = st.builds(DataSource, texts, st.none() | texts, st.lists(texts, max_size=2).map(tuple))
+sources = st.builds(
+    SourceFiles,
+    several,
+    several,
+    several,
+    st.dictionaries(texts, data_sources, max_size=2),
+    st.lists(texts, max_size=2).map(tuple),
+)
 snapshots = st.builds(
     Snapshot,
     headers,
@@ -130,6 +142,7 @@ snapshots = st.builds(
     st.dictionaries(texts, metrics, max_size=2),
     st.dictionaries(texts, st.dictionaries(texts, texts, max_size=3), max_size=2),
     st.none() | texts,
+    st.none() | sources,
 )
 
 
