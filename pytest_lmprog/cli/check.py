@@ -116,12 +116,13 @@ def _depends(snapshot: Snapshot, path: Path, related: frozenset[Path]) -> bool:
 
 def _checked(context: Context, judge: Judge, path: Path, related: frozenset[Path] | None) -> _Checked | None:
     try:
-        snapshot = store.read(path)
+        head = store.read_head_as_written(path)
+        snapshot = store.read(path) if head is None else head
     except SnapshotError as error:
         return _Checked(path, (_damaged(context, path, error),))
     if related is not None and not _depends(snapshot, path, related):
         return None
-    judgement = judge.judge(snapshot, path.parent.resolve())
+    judgement = judge.judge(snapshot, path.parent.resolve(), as_written=head is not None)
     shown = context.shown(path)
     return _Checked(path, tuple(_judged(shown, snapshot, judgement)), judgement.unjudged)
 

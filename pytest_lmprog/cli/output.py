@@ -6,9 +6,10 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
-from pytest_lmprog.snapshots.difftext import Tone
+if TYPE_CHECKING:
+    from pytest_lmprog.snapshots.difftext import Tone
 
 __all__ = ["ColorChoice", "Output"]
 

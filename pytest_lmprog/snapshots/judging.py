@@ -72,12 +72,13 @@ class Judge:
     _parts: dict[object, dict[str, str]] = field(default_factory=dict)
     _data: dict[Path, Dataset | DataError] = field(default_factory=dict)
 
-    def judge(self, snapshot: Snapshot, folder: Path) -> Judgement:
-        """Return what the files say of ``snapshot``, which lies in ``folder``."""
+    def judge(self, snapshot: Snapshot, folder: Path, *, as_written: bool = False) -> Judgement:
+        """Return what the files say of ``snapshot``, which lies in ``folder``. ``as_written``: its file is
+        known to be untouched."""
         sources = snapshot.sources
         changes = compare(_format_part(snapshot.fingerprint), {"prompt_format": prompt_format_part()})
+        edited = () if as_written else _edited(snapshot)
         if sources is None:
-            edited = tuple(name for name, p in snapshot.predictors.items() if looks_edited(p))
             return Judgement(tuple(changes), edited=edited, unjudged=("code and data",))
         problems = self._unreadable(sources, folder)
         changes += self._code_changes(snapshot.fingerprint, sources, folder)
@@ -86,7 +87,7 @@ class Judge:
         return Judgement(
             tuple(changes),
             tuple(problems),
-            _edited(snapshot),
+            edited,
             tuple(_unjudged(snapshot.fingerprint, sources)),
         )
 
@@ -191,7 +192,9 @@ def _kept(
 
 
 def _edited(snapshot: Snapshot) -> tuple[str, ...]:
-    prompts = {} if snapshot.sources is None else snapshot.sources.prompts
+    if snapshot.sources is None:
+        return tuple(name for name, p in snapshot.predictors.items() if looks_edited(p))
+    prompts = snapshot.sources.prompts
     now = {name: prompt_digest(p) for name, p in snapshot.predictors.items()}
     return tuple(name for name in dict.fromkeys([*prompts, *now]) if prompts.get(name) != now.get(name))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pytest_lmprog.errors import SnapshotError
 from pytest_lmprog.lm.types import Capabilities
@@ -24,7 +25,7 @@ from pytest_lmprog.snapshots.artifact import (
 )
 from pytest_lmprog.snapshots.entries import Entry, read_entry
 
-__all__ = ["read_snapshot"]
+__all__ = ["read_head", "read_snapshot"]
 
 _CONFLICT = re.compile(r"^(?:<{7}(?: |$)|>{7}(?: |$)|={7}$|\|{7}(?: |$))", re.MULTILINE)
 _REQUIRED = ("format", "prompt_format", "program", "adapter", "seed", "predictors")
@@ -48,12 +49,26 @@ def read_snapshot(text: str, path: str, *, pure: bool = False) -> Snapshot:
     root = read_entry(text, path, pure=pure)
     _check_format(root)
     entries = root.record(required=_REQUIRED, optional=_OPTIONAL)
-    predictors = {name: _predictor(e) for name, e in entries["predictors"].mapping().items()}
     baseline = entries.get("baseline")
+    return replace(
+        _head(entries),
+        predictors={name: _predictor(e) for name, e in entries["predictors"].mapping().items()},
+        baseline={} if baseline is None else {n: _metric(e) for n, e in baseline.mapping().items()},
+    )
+
+
+def read_head(text: str, path: str) -> Snapshot:
+    """Return the snapshot that ``text``, which ends before the predictors, begins."""
+    root = read_entry(text, path)
+    _check_format(root)
+    required = [name for name in _REQUIRED if name != "predictors"]
+    return _head(root.record(required=required, optional=_OPTIONAL))
+
+
+def _head(entries: Mapping[str, Entry]) -> Snapshot:
     return Snapshot(
         header=_header(entries),
-        predictors=predictors,
-        baseline={} if baseline is None else {n: _metric(e) for n, e in baseline.mapping().items()},
+        predictors={},
         fingerprint=_fingerprint(entries.get("fingerprint")),
         base=_text(entries.get("base")),
         sources=_sources(entries.get("sources")),

@@ -28,6 +28,7 @@ __all__ = [
     "pending_path",
     "project_files",
     "read",
+    "read_head_as_written",
     "read_if_any",
     "reject",
     "replace_file",
@@ -73,6 +74,14 @@ def read(path: Path) -> Snapshot:
     from pytest_lmprog.snapshots.text import from_text
 
     return from_text(_decoded(_bytes(path), path), str(path))
+
+
+def read_head_as_written(path: Path) -> Snapshot | None:
+    """Return the snapshot at ``path`` without its predictors and baseline, or None where the file is not
+    as it was written. Raises SnapshotError where it is missing or damaged."""
+    from pytest_lmprog.snapshots.text import head_as_written
+
+    return head_as_written(_decoded(_bytes(path), path), str(path))
 
 
 def read_if_any(path: Path) -> Snapshot | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pytest_lmprog.canonical import digest_bytes
 from pytest_lmprog.errors import SnapshotError
 from pytest_lmprog.lm.types import Capabilities
 from pytest_lmprog.snapshots.artifact import (
@@ -21,16 +22,21 @@ from pytest_lmprog.snapshots.artifact import (
     SourceFiles,
     Validation,
 )
-from pytest_lmprog.snapshots.reading import read_snapshot
+from pytest_lmprog.snapshots.reading import read_head, read_snapshot
 from pytest_lmprog.snapshots.yamlform import Inline, dump
 
-__all__ = ["from_text", "to_text"]
+__all__ = ["from_text", "head_as_written", "to_text"]
 
 _BANNER = """\
 # A compiled LM program, written by pytest-lmprog: review it like code.
 # Instructions, fields and demos are what counts; the messages show what they render to.
 # `lmprog show FILE` prints the messages as sent, `lmprog diff OLD NEW` compares by meaning.
 """
+_SEAL = "# sha256: "
+"""Begins the last line, which holds the digest of all above it: such a text is as it was written."""
+
+_SEAL_DIGITS = 16
+_BODY = "\npredictors:\n"
 _SECTION = re.compile(r"(?<!\n)\n(fingerprint|sources|predictors|baseline):\n")
 _PENDING = "# Pending: `lmprog accept FILE` (or `lmprog review`) makes it the accepted snapshot.\n"
 
@@ -48,9 +54,25 @@ def to_text(snapshot: Snapshot) -> str:
     Raises SnapshotError where it holds something that is no plain data, or would not read back equal."""
     snapshot = _normal(snapshot)
     banner = _BANNER + (_PENDING if snapshot.base is not None else "")
-    text = banner + _spaced(dump(_document(snapshot)))
+    text = _sealed(banner + _spaced(dump(_document(snapshot))))
     _check_reads_back(snapshot, text)
     return text
+
+
+def _sealed(text: str) -> str:
+    return f"{text}{_SEAL}{digest_bytes(text.encode())[:_SEAL_DIGITS]}\n"
+
+
+def head_as_written(text: str, path: str) -> Snapshot | None:
+    """Return the snapshot without its predictors and baseline, where ``text`` is untouched since it was
+    written: several times faster than ``from_text``. None where it is not, or where that cannot be told.
+
+    Raises SnapshotError for a format that is not known."""
+    body, line, rest = text.rpartition(f"\n{_SEAL}")
+    end = body.find(_BODY)
+    if not line or end < 0 or f"{body}\n{_SEAL}{rest}" != _sealed(f"{body}\n"):
+        return None
+    return read_head(body[: end + 1], path)
 
 
 def _check_reads_back(snapshot: Snapshot, text: str) -> None:

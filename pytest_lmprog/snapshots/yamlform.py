@@ -7,7 +7,6 @@ they are written so that YAML 1.1 readers see text too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -15,13 +14,12 @@ import yaml
 from yaml.emitter import ScalarAnalysis
 from yaml.events import (
     AliasEvent,
-    CollectionEndEvent,
     DocumentStartEvent,
+    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
+    SequenceEndEvent,
     SequenceStartEvent,
-    StreamEndEvent,
-    StreamStartEvent,
 )
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.parser import Parser
@@ -34,17 +32,19 @@ __all__ = ["Inline", "compose", "dump"]
 
 _CORE = "tag:yaml.org,2002:"
 _STR = f"{_CORE}str"
-_KINDS = (
-    ("null", re.compile(r"(?:~|null|Null|NULL|)")),
-    ("bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)")),
-    ("int", re.compile(r"[-+]?[0-9]+")),
-    ("float", re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")),
+_CORE_SCHEMA = re.compile(
+    r"(?P<null>~|null|Null|NULL|)|(?P<bool>true|True|TRUE|false|False|FALSE)|(?P<int>[-+]?[0-9]+)"
+    r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
 )
+_MAY_BE_NO_TEXT = frozenset("~nNtTfF-+.0123456789")
 
 
 def _resolved(text: str) -> str:
     """Return the tag of a plain scalar by the core schema of YAML 1.2."""
-    return next((f"{_CORE}{kind}" for kind, pattern in _KINDS if pattern.fullmatch(text)), _STR)
+    if text and text[0] not in _MAY_BE_NO_TEXT:
+        return _STR
+    found = _CORE_SCHEMA.fullmatch(text)
+    return _STR if found is None else f"{_CORE}{found.lastgroup}"
 
 
 _MAX_DEPTH = 100
@@ -160,7 +160,7 @@ def compose(text: str, path: str, *, pure: bool = False) -> Node:
     Raises SnapshotError, with the line, for bad YAML, aliases and absurd nesting."""
     parser = (None if pure else _fast_parser()) or _PythonParser
     try:
-        return _composed(_events(parser(text)), path)
+        return _composed(parser(text), path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or "it cannot be read"
@@ -169,37 +169,43 @@ def compose(text: str, path: str, *, pure: bool = False) -> Node:
         raise _bad_yaml(str(error).splitlines()[0], path, None) from None
 
 
-def _events(parser: Any) -> Iterator[Any]:
-    while True:
-        event = parser.get_event()
-        if event is None or isinstance(event, StreamEndEvent):
-            return
-        if not isinstance(event, StreamStartEvent):
-            yield event
-
-
-def _composed(events: Iterator[Any], path: str) -> Node:
+def _composed(parser: Any, path: str) -> Node:
     """Build the tree without recursion: yaml's own composers overflow the stack on deep nesting."""
     roots: list[Node] = []
-    open_nodes: list[tuple[Node, list[Node]]] = []
-    for event in events:
-        if isinstance(event, DocumentStartEvent) and roots:
-            raise _bad_yaml("a second document begins here", path, _line(event))
-        if isinstance(event, CollectionEndEvent):
-            node, children = open_nodes.pop()
-            node.value = children if isinstance(node, SequenceNode) else _pairs(children)
-            continue
-        made = _node(event, path)
-        if made is None:
-            continue
-        (open_nodes[-1][1] if open_nodes else roots).append(made)
-        if not isinstance(made, ScalarNode):
-            open_nodes.append((made, []))
-            if len(open_nodes) > _MAX_DEPTH:
+    children = roots
+    outer: list[tuple[Node, list[Node]]] = []
+    while (event := parser.get_event()) is not None:
+        kind = type(event)
+        if kind is ScalarEvent:
+            start, end = event.start_mark, event.end_mark
+            children.append(ScalarNode(_scalar_tag(event), event.value, start, end, style=event.style))
+        elif kind is MappingStartEvent or kind is SequenceStartEvent:
+            outer.append((_collection(event), children))
+            children = []
+            if len(outer) > _MAX_DEPTH:
                 raise _bad_yaml("nested too deeply", path, _line(event))
+        elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            node, around = outer.pop()
+            node.value = children if kind is SequenceEndEvent else _pairs(children)
+            children = around
+            children.append(node)
+        else:
+            _check_allowed(event, path, bool(roots))
     if not roots:
         raise SnapshotError("the file is empty", path=path, hint="restore it, or compile again")
     return roots[0]
+
+
+def _collection(event: Any) -> Node:
+    made, tag = (SequenceNode, "seq") if type(event) is SequenceStartEvent else (MappingNode, "map")
+    return made(event.tag or f"{_CORE}{tag}", [], event.start_mark, event.end_mark)
+
+
+def _check_allowed(event: Any, path: str, has_root: bool) -> None:
+    if isinstance(event, AliasEvent):
+        raise SnapshotError("aliases (*name) are not allowed in a snapshot", path=path, line=_line(event))
+    if isinstance(event, DocumentStartEvent) and has_root:
+        raise _bad_yaml("a second document begins here", path, _line(event))
 
 
 def _line(event: Any) -> int:
@@ -208,19 +214,6 @@ def _line(event: Any) -> int:
 
 def _pairs(children: list[Node]) -> list[tuple[Node, Node]]:
     return list(zip(children[::2], children[1::2], strict=True))
-
-
-def _node(event: Any, path: str) -> Node | None:
-    start, end = event.start_mark, event.end_mark
-    if isinstance(event, AliasEvent):
-        raise SnapshotError("aliases (*name) are not allowed in a snapshot", path=path, line=_line(event))
-    if isinstance(event, ScalarEvent):
-        return ScalarNode(_scalar_tag(event), event.value, start, end, style=event.style)
-    if isinstance(event, SequenceStartEvent):
-        return SequenceNode(event.tag or f"{_CORE}seq", [], start, end)
-    if isinstance(event, MappingStartEvent):
-        return MappingNode(event.tag or f"{_CORE}map", [], start, end)
-    return None
 
 
 def _scalar_tag(event: ScalarEvent) -> str:
