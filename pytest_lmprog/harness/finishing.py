@@ -212,11 +212,9 @@ def _sourced(session: Session, prepared: Prepared, snapshot: Snapshot) -> Snapsh
     return replace(snapshot, sources=sources)
 
 
-def _same(new: Snapshot, old: Snapshot, *, but_sources: bool) -> bool:
-    """Whether the two are equal. Where a file lies is nothing to review: only ``--lm-update`` minds."""
-    if but_sources:
-        new = replace(new, sources=old.sources)
-    return to_text(new) == to_text(replace(old, base=None))
+def _same(new: Snapshot, old: Snapshot) -> bool:
+    """Whether there is nothing to review. Where a file lies is no such thing: ``--lm-update`` notes it."""
+    return to_text(replace(new, sources=old.sources)) == to_text(replace(old, base=None))
 
 
 def _write(session: Session, prepared: Prepared, snapshot: Snapshot) -> Written:
@@ -228,17 +226,15 @@ def _placed(session: Session, prepared: Prepared, snapshot: Snapshot) -> Written
     path, old = prepared.unit.snapshot, prepared.snapshot
     pending = pending_path(path)
     snapshot = _sourced(session, prepared, snapshot)
-    if old is not None and _same(snapshot, old, but_sources=not session.settings.update):
-        if pending.exists():
-            reject(pending)
-        return _said(session, prepared, "unchanged")
+    state: WrittenState = "unchanged"
     if old is None or session.settings.update:
-        write_accepted(path, snapshot)
-        if pending.exists():
-            reject(pending)
-        return _said(session, prepared, "created" if old is None else "accepted")
-    written = write_pending(path, snapshot)
-    return replace(_said(session, prepared, "pending"), path=session.shown(written))
+        if write_accepted(path, snapshot):
+            state = "created" if old is None else "accepted"
+    elif not _same(snapshot, old):
+        return replace(_said(session, prepared, "pending"), path=session.shown(write_pending(path, snapshot)))
+    if pending.exists():
+        reject(pending)
+    return _said(session, prepared, state)
 
 
 def tested_text(session: Session, prepared: Prepared) -> str:
