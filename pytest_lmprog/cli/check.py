@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from pytest_lmprog.cli.context import Context
 from pytest_lmprog.errors import SnapshotError, UsageError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots import store
 from pytest_lmprog.snapshots.artifact import Snapshot
 from pytest_lmprog.snapshots.finding import Found, find

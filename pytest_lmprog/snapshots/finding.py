@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.store import SNAPSHOT_FOLDER, is_pending, project_files
 
 __all__ = ["RECORDING_FOLDER", "Found", "find"]

@@ -7,11 +7,12 @@ teleprompter's settings, data that is made by code.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_lmprog.errors import DataError
+from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import DataSource, Fingerprint, PredictorSnapshot, Snapshot, SourceFiles
 from pytest_lmprog.snapshots.edited import looks_edited
 from pytest_lmprog.snapshots.fingerprint import Change, compare, data_part, prompt_format_part, short
