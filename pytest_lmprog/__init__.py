@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytest_lmprog.adapters.chat import ChatAdapter as ChatAdapter
     from pytest_lmprog.adapters.json import JSONAdapter as JSONAdapter
+    from pytest_lmprog.evaluation.comparison import compare as compare
     from pytest_lmprog.evaluation.evaluate import Evaluate as Evaluate
     from pytest_lmprog.evaluation.judge import Judge as Judge
     from pytest_lmprog.evaluation.judgement import Judgement as Judgement
@@ -59,6 +60,7 @@ else:
         "Score": "evaluation.scores",
         "ScriptedLM": "lm.scripted",
         "Signature": "signatures",
+        "compare": "evaluation.comparison",
         "configure": "programs.context",
         "context": "programs.context",
         "load": "snapshots.restore",
@@ -102,6 +104,7 @@ __all__ = [
     "Score",
     "ScriptedLM",
     "Signature",
+    "compare",
     "configure",
     "context",
     "load",

@@ -33,6 +33,7 @@ NAMES = [
     "Score",
     "ScriptedLM",
     "Signature",
+    "compare",
     "configure",
     "context",
     "load",

@@ -6,6 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytest_lmprog.evaluation.calibration import Calibration as Calibration
     from pytest_lmprog.evaluation.callables import as_metric as as_metric
+    from pytest_lmprog.evaluation.comparison import Comparison as Comparison
+    from pytest_lmprog.evaluation.comparison import compare as compare
+    from pytest_lmprog.evaluation.comparison import corrected as corrected
     from pytest_lmprog.evaluation.datasets import Dataset as Dataset
     from pytest_lmprog.evaluation.datasets import load_dataset as load_dataset
     from pytest_lmprog.evaluation.evaluate import Evaluate as Evaluate
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 else:
     _HOMES = {
         "Calibration": "calibration",
+        "Comparison": "comparison",
         "Dataset": "datasets",
         "Evaluate": "evaluate",
         "EvaluationResult": "evaluate",
@@ -33,7 +37,9 @@ else:
         "answer_exact_match": "metrics",
         "answer_passage_match": "metrics",
         "as_metric": "callables",
+        "compare": "comparison",
         "contains": "metrics",
+        "corrected": "comparison",
         "exact_match": "metrics",
         "json_schema_errors": "schema",
         "json_schema_valid": "metrics",
@@ -62,7 +68,9 @@ __all__ = [
     "answer_exact_match",
     "answer_passage_match",
     "as_metric",
+    "compare",
     "contains",
+    "corrected",
     "exact_match",
     "json_schema_errors",
     "json_schema_valid",

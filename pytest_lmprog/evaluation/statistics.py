@@ -10,6 +10,7 @@ from pytest_lmprog.errors import UsageError
 from pytest_lmprog.records import dataclass
 
 __all__ = [
+    "ALPHA",
     "Flips",
     "Interval",
     "flips",
@@ -18,8 +19,13 @@ __all__ = [
     "pass_hat_k",
     "score_interval",
     "t_quantile",
+    "t_tail",
+    "upper_binomial",
     "wilson",
 ]
+
+ALPHA = 0.02
+"""The chance of calling an unchanged program worse, one-sided, where nothing else is asked for."""
 
 _K = TypeVar("_K", bound=Hashable)
 _Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
@@ -82,22 +88,33 @@ def score_interval(scores: Sequence[float], weights: Sequence[float] | None = No
     return wilson(min(n, rate * n), n)
 
 
-def t_quantile(degrees: float) -> float:
-    """Return the 97.5 % quantile of Student's t with ``degrees`` > 0 degrees of freedom.
+def t_quantile(degrees: float, tail: float = 0.025) -> float:
+    """Return what Student's t with ``degrees`` > 0 degrees of freedom exceeds with the chance ``tail`` < 0.5.
 
     Solves the distribution function, from the incomplete beta function's continued fraction (Lentz;
     Numerical Recipes 6.4), by bisection. Relative error below 1e-9."""
     low, high = 0.0, 1.0
-    while _upper_tail(high, degrees) > 0.025:
+    while t_tail(high, degrees) > tail:
         low, high = high, high * 2
     while high - low > 1e-11 * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if _upper_tail(middle, degrees) > 0.025 else (low, middle)
+        low, high = (middle, high) if t_tail(middle, degrees) > tail else (low, middle)
     return high
 
 
-def _upper_tail(t: float, degrees: float) -> float:
-    return 0.5 * _incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5)
+def upper_binomial(successes: int, n: int) -> float:
+    """Return the chance of ``successes`` or more in ``n`` throws of a fair coin."""
+    if successes <= 0:
+        return 1.0
+    if n > 1000:
+        return _incomplete_beta(0.5, successes, n - successes + 1)
+    return sum(math.comb(n, k) for k in range(successes, n + 1)) / (1 << n)
+
+
+def t_tail(t: float, degrees: float) -> float:
+    """Return the chance that Student's t with ``degrees`` > 0 degrees of freedom exceeds ``t``."""
+    tail = 0.5 * _incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5)
+    return tail if t >= 0 else 1.0 - tail
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:

@@ -99,7 +99,7 @@ def _figure(score: float, beside: float) -> str:
 def _worse(result: MetricResult) -> list[str]:
     # A case that failed at once (``regression``) has failed the run already, as an item.
     worse, allowed = result.with_verdict("regressed"), result.info.gate.max_regressions
-    if len(worse) <= allowed:
+    if allowed is None or len(worse) <= allowed:
         return []
     named = ", ".join(worse[:10]) + (f" and {len(worse) - 10} more" if len(worse) > 10 else "")
     noun = "case" if len(worse) == 1 else "cases"

@@ -224,7 +224,7 @@ def _stands(outcome: CaseOutcome) -> str:
 
 
 def _severity(verdict: Verdict, outcome: CaseOutcome, gate: Gate) -> Verdict:
-    if verdict.kind == "regression" and (gate.max_regressions > 0 or outcome.live):
+    if verdict.kind == "regression" and (gate.is_lenient or outcome.live):
         return Verdict("regressed", verdict.detail, verdict.baseline)
     if verdict.kind == "fixed" and gate.strict:
         hint = "the metric is strict: accept it with --lm-update"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_lmprog.harness.unit import Gate
@@ -97,7 +97,8 @@ class MetricInfo:
 
     ``expected`` counts its items (cases times rollouts), whatever is selected. ``baseline`` is the accepted
     mean over ``baseline_cases``; ``removed`` are baseline ids without a case; ``repeat`` are its rollouts a
-    case, or None: the unit's.
+    case, or None: the unit's. ``against``: what the baseline is (``--lm-baseline``), or None: the accepted
+    snapshot's.
     """
 
     name: str
@@ -108,15 +109,17 @@ class MetricInfo:
     baseline_cases: int = 0
     removed: tuple[str, ...] = ()
     repeat: int | None = None
+    against: str | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON data."""
-        return {**asdict(self), "removed": list(self.removed)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**plain, "gate": self.gate.to_plain(), "removed": list(self.removed)}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MetricInfo:
         """Read what ``to_plain`` returned."""
-        return cls(**{**data, "gate": Gate(**data["gate"]), "removed": tuple(data["removed"])})
+        return cls(**{**data, "gate": Gate.from_plain(data["gate"]), "removed": tuple(data["removed"])})
 
 
 @dataclass(frozen=True, slots=True)

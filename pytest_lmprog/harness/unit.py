@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_lmprog.evaluation.scores import Metric
+from pytest_lmprog.evaluation.statistics import ALPHA
 from pytest_lmprog.programs import Example, Module
 from pytest_lmprog.records import dataclass
 
@@ -22,15 +23,42 @@ __all__ = ["DataFile", "Gate", "Unit"]
 class Gate:
     """Thresholds on a metric as a whole (``lm_gate``).
 
-    ``min_score``: least mean over all cases. ``pass_at``: graded score at which a case passes.
-    ``max_regressions``: most cases that may have got worse than the baseline. ``strict``: a fixed case
-    must be accepted.
+    Parameters
+    ----------
+    min_score: least mean over all cases.
+    pass_at: graded score at which a case passes.
+    max_regressions: most cases that may have got worse than the baseline; None: any number (the default
+        where ``max_drop`` is given).
+    strict: a fixed case must be accepted.
+    max_drop: by how much the mean may be below the baseline's; None: not limited by itself.
+    alpha: chance at which noise alone may be called a failure, where something is random.
+    on_inconclusive: what becomes of a run that cannot tell noise from a drop.
+    must_pass: ids of examples that must pass, whatever the baseline says.
     """
 
     min_score: float | None = None
     pass_at: float | None = None
-    max_regressions: int = 0
+    max_regressions: int | None = 0
     strict: bool = False
+    max_drop: float | None = None
+    alpha: float = ALPHA
+    on_inconclusive: Literal["pass", "fail", "warn"] = "fail"
+    must_pass: tuple[str, ...] = ()
+
+    @property
+    def is_lenient(self) -> bool:
+        """Whether some cases may get worse: then the metric decides at the end."""
+        return self.max_regressions != 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON data: what differs from the defaults."""
+        plain = {f.name: now for f in fields(self) if (now := getattr(self, f.name)) != f.default}
+        return {**plain, "must_pass": list(self.must_pass)} if self.must_pass else plain
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Gate:
+        """Read what ``to_plain`` returned."""
+        return cls(**{**data, "must_pass": tuple(data.get("must_pass", ()))})
 
 
 @dataclass(frozen=True, slots=True)
