@@ -25,6 +25,7 @@ Review the compiled prompts of pytest-lmprog and look after its cache and record
 A snapshot is named by its path, or by the name of its unit (TestTriage) where that is unique.
 pytest's rootdir and ini file apply, as they do for pytest started in the same folder.
 """
+_RUN = "its number, the path of a JSON report, or last (also where it is left out)"
 _EXITS = "Exit codes: 0 done, 1 refused or something is at fault, 2 misused."
 
 
@@ -99,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_reading(commands)
     _add_deciding(commands)
+    _add_runs(commands)
     _add_cache(commands)
     return parser
 
@@ -144,6 +146,26 @@ def _add_deciding(commands: _Commands) -> None:
         decide.add_argument("--all", action="store_true", help=f"{name} all that are pending")
     review = _add(commands, "review", "review:review", "go through pending snapshots one by one and decide")
     review.add_argument("paths", nargs="*", metavar="PATH", help="folder, test module, path or unit")
+
+
+def _add_runs(commands: _Commands) -> None:
+    runs = commands.add_parser("runs", help="look at saved runs and compare them")
+    actions = runs.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listed = _add(actions, "list", "runs:listed", "list the saved runs: when, result, scores, calls")
+    show = _add(actions, "show", "runs:show", "show the summary of a run, or what went on in a case")
+    show.add_argument("run", nargs="?", metavar="RUN", help=_RUN)
+    show.add_argument("--case", metavar="ID", help="inputs, prediction, and each call's messages and answer")
+    compare = _add(actions, "compare", "runs:compare", "compare two runs case by case")
+    compare.add_argument("old", metavar="A", help=_RUN)
+    compare.add_argument("new", metavar="B", help="the later one")
+    compare.add_argument("--exit-code", action="store_true", help="exit with 1 where B is worse than A")
+    for parser in (listed, show, compare):
+        parser.add_argument("--json", action="store_true", help="as JSON")
+    text = "apply metrics, thresholds and baselines as they are now to a saved run, without a call"
+    # All that follows is pytest's, options too: none is taken for one of ours.
+    rescore = commands.add_parser("rescore", help=text, prefix_chars="\0", add_help=False)
+    rescore.set_defaults(command="rescore:rescore")
+    rescore.add_argument("arguments", nargs=argparse.REMAINDER)
 
 
 def _add_cache(commands: _Commands) -> None:

@@ -8,7 +8,7 @@ has no such form stands as ``{"$repr": "..."}``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import field
 from functools import cached_property
 from typing import Any, Self
 
@@ -131,7 +131,7 @@ class SavedUnit:
             "examples": [example.to_plain() for example in self.examples],
             "cases": [case.to_plain(number) for case in self.cases],
             "outcomes": [_outcome_to_plain(outcome) for outcome in self.outcomes],
-            "verdicts": {name: _verdict_to_plain(verdict) for name, verdict in self.verdicts.items()},
+            "verdicts": {name: verdict.to_plain() for name, verdict in self.verdicts.items()},
             "calls": count_to_plain(self.calls),
         }
         for name in ("before", "after", "compiled"):
@@ -150,7 +150,7 @@ class SavedUnit:
             tuple(map(SavedExample.from_plain, data["examples"])),
             tuple(SavedCase.from_plain(case, messages) for case in data["cases"]),
             tuple(CaseOutcome.from_plain({"unit": info.id, **outcome}) for outcome in data["outcomes"]),
-            {name: _verdict_from_plain(verdict) for name, verdict in data["verdicts"].items()},
+            {name: MetricVerdict.from_plain(verdict) for name, verdict in data["verdicts"].items()},
             count_from_plain(data["calls"]),
             data.get("before"),
             data.get("after"),
@@ -164,15 +164,6 @@ def _outcome_to_plain(outcome: CaseOutcome) -> dict[str, Any]:
     data = outcome.to_plain()
     del data["unit"]
     return data
-
-
-def _verdict_to_plain(verdict: MetricVerdict) -> dict[str, Any]:
-    data = {f.name: getattr(verdict, f.name) for f in fields(verdict)}
-    return {**data, "reasons": list(verdict.reasons)}
-
-
-def _verdict_from_plain(data: Mapping[str, Any]) -> MetricVerdict:
-    return MetricVerdict(**{**data, "reasons": tuple(data["reasons"])})
 
 
 @dataclass(frozen=True, slots=True)
