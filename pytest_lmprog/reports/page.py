@@ -10,7 +10,9 @@ import re
 from functools import cache
 from typing import Any
 
-__all__ = ["asset", "embedded_json", "page", "text", "visible"]
+from pytest_lmprog.reports.visible import visible
+
+__all__ = ["asset", "embedded_json", "page", "text"]
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -47,17 +49,6 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 
-_LETTERS = {ord(c): f"\\u{ord(c):04x}" for c in "\u061c\u200e\u200f\u2028\u2029\ufeff"}
-_VISIBLE = {
-    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"},
-    0x7F: "\u2421",
-    **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)},
-    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
-    **_LETTERS,
-}
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNSAFE_IN_JSON = re.compile(
     "[<>&\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]"
@@ -98,18 +89,8 @@ def _digest(script: str) -> str:
 def text(value: object) -> str:
     """Return ``value`` as HTML that shows it as text, in an element or in a quoted attribute.
 
-    What would be invisible or could reorder the line is made visible (see ``visible``)."""
+    What would be invisible or could reorder the line stands as an escape (see ``visible``)."""
     return html.escape(visible(str(value)))
-
-
-def visible(value: str) -> str:
-    """Return ``value`` with control characters, lone surrogates and marks of direction as visible text."""
-    return _HIDDEN.sub(_shown, value)
-
-
-def _shown(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return _VISIBLE.get(code, f"\\u{code:04x}")
 
 
 def embedded_json(data: Any) -> str:

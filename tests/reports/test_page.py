@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_lmprog.reports.page import embedded_json, page, text, visible
+from pytest_lmprog.reports.page import embedded_json, page, text
 
 HOSTILE = (
     "</script><img src=x onerror=alert(1)><!--\x00\x1b[31mred\x9b\u202egnp\u2028\ud800\U0001f600\r\n'\"&"
@@ -93,11 +93,10 @@ def test_hostile_data_stays_in_its_element_and_comes_back_equal():
 
 
 def test_what_would_be_invisible_or_reorder_a_line_is_shown():
-    assert visible("a\x00b\x1b[31m\x7f\x9b\u202e\u2066\ud800\ufeff") == (
-        "a\u2400b\u241b[31m\u2421\\x9b\\u202e\\u2066\\ud800\\ufeff"
+    assert (
+        text('<a b="c">\x00\x1b[31m\u202e\ud800') == "&lt;a b=&quot;c&quot;&gt;\\x00\\x1b[31m\\u202e\\ud800"
     )
-    assert visible("tab\tline\nשלום é 😀") == "tab\tline\nשלום é 😀"
-    assert text('<a b="c">\x00') == "&lt;a b=&quot;c&quot;&gt;\u2400"
+    assert text("tab\tline\nשלום é 😀") == "tab\tline\nשלום é 😀"
     assert text(3) == "3"
 
 
