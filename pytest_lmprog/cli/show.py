@@ -52,6 +52,10 @@ def _head(context: Context, path: Path, snapshot: Snapshot) -> Iterator[str]:
     model = f" for {header.model.name}" if header.model else ""
     how = f", compiled with {header.teleprompter.name}" if header.teleprompter else ", as written"
     yield context.out.style("muted", f"{context.shown(path)}: {header.program}{model}{how}")
+    if snapshot.calibration is not None:
+        figures = snapshot.calibration.figures.items()
+        shown = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in figures)
+        yield context.out.style("muted", f"calibrated against people: {shown}")
     if header.stopped:
         yield context.out.style("removed", f"the compile was stopped by its {header.stopped}")
 

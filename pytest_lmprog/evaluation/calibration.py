@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.errors import DataError, JudgeError, UsageError
 from pytest_lmprog.evaluation.agreement import cohen_kappa, confusion, spearman
+from pytest_lmprog.evaluation.comparing import LABEL
 from pytest_lmprog.evaluation.judge_verdicts import Verdicts
 from pytest_lmprog.programs.example import Example
 from pytest_lmprog.records import dataclass
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from pytest_lmprog.evaluation.judgement import Judgement
 
 __all__ = ["LABEL", "NO_VERDICT", "Calibration", "Compared", "calibrate", "label_of"]
-
-LABEL = "verdict"
-"""The field of a golden that has people's verdict."""
 
 NO_VERDICT = "no verdict"
 """Stands in figures for an answer that could not be read."""
@@ -233,8 +231,3 @@ def _inputs(judge: Judge, example: Example, label: str) -> dict[str, Any]:
     elif example.input_names is not None:
         names = [name for name in names if name in example.input_names]
     return {name: example[name] for name in names}
-
-
-def calibration_of(pairs: Sequence[tuple[str, Any, Any]]) -> Calibration:
-    """Return the calibration of (golden, people's verdict, the judge's or None), each golden once."""
-    return Calibration(tuple(Compared(*pair) for pair in dict.fromkeys(pairs)))

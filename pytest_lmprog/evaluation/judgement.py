@@ -76,6 +76,7 @@ class Judgement(Prediction):
 
     def check(self, label: Any, *, within: float = 0.0) -> None:
         """Raise AssertionError, with both verdicts and the reason, unless the judgement ``agrees``."""
+        __tracebackhide__ = True  # pytest shows the line that asked
         if not self.agrees(label, within=within):
             raise AssertionError(self.against(label))
 
@@ -86,6 +87,14 @@ class Judgement(Prediction):
         people = self._verdicts.plain(label_of(label, self._verdicts))
         golden = f"golden {label.id}: " if isinstance(label, Example) else ""
         return f"{golden}people say {people!r}, the judge says {self.plain_verdict!r}: {self.feedback}"
+
+    def compared(self, label: Any) -> tuple[Any, Any]:
+        """Return people's verdict and the judge's as plain data; a label that is no verdict as text."""
+        try:
+            people = self._verdicts.plain(self._verdicts.read(label))
+        except (ValueError, KeyError):
+            people = str(label)
+        return people, self.plain_verdict
 
     def copy(self, **fields: Any) -> Self:
         """Return an independent copy, with ``fields`` changed."""

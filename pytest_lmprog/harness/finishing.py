@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pytest_lmprog.adapters.base import PROMPT_FORMAT
 from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.baseline import unit_baseline
+from pytest_lmprog.harness.calibrating import calibration_snapshot
 from pytest_lmprog.harness.preparing import (
     fingerprint_of,
     metric_functions,
@@ -23,6 +24,7 @@ from pytest_lmprog.programs import Module
 from pytest_lmprog.programs.context import current
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import (
+    CalibrationSnapshot,
     Fingerprint,
     Header,
     MetricBaseline,
@@ -121,9 +123,17 @@ def _write_new(session: Session, prepared: Prepared, found: UnitResult | None) -
     kept = _baseline_to_keep(prepared, snapshot)
     detail = ""
     if found is not None:
-        snapshot = replace(snapshot, baseline=unit_baseline(prepared.unit, found, kept))
+        snapshot = replace(
+            snapshot,
+            baseline=unit_baseline(prepared.unit, found, kept),
+            calibration=calibration_snapshot(prepared.unit, found) or _calibration_to_keep(prepared, kept),
+        )
         detail = _incomplete(found)
     return replace(_write(session, prepared, snapshot), detail=detail and f"no new baseline: {detail}")
+
+
+def _calibration_to_keep(prepared: Prepared, kept: Mapping[str, Any]) -> CalibrationSnapshot | None:
+    return prepared.snapshot.calibration if kept and prepared.snapshot is not None else None
 
 
 def _baseline_to_keep(prepared: Prepared, snapshot: Snapshot) -> Mapping[str, MetricBaseline]:
@@ -142,7 +152,9 @@ def _write_rescored(session: Session, prepared: Prepared, found: UnitResult | No
     changes = () if old is None else tuple(describe(compare(old.fingerprint, now), most=_MANY))
     snapshot = _rescored(session, prepared, now, changes)
     if found is not None:
-        snapshot = replace(snapshot, baseline=unit_baseline(prepared.unit, found, {}))
+        baseline = unit_baseline(prepared.unit, found, {})
+        calibration = calibration_snapshot(prepared.unit, found)
+        snapshot = replace(snapshot, baseline=baseline, calibration=calibration)
     return replace(_write(session, prepared, snapshot), changes=changes)
 
 

@@ -51,6 +51,7 @@ class CaseOutcome:
     baseline: ``known``, ``new``, ``edited`` or ``none`` (see ``ratchet.Verdict``).
     was: what the baseline counts the case with, or None.
     detail: the verdict's words.
+    compared: people's verdict and the judge's (None: it gave none), where the program is a judge.
     """
 
     unit: str
@@ -68,6 +69,7 @@ class CaseOutcome:
     baseline: str = "none"
     was: float | None = None
     detail: str = ""
+    compared: tuple[Any, Any] | None = None
 
     @property
     def value(self) -> float | None:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import field, replace
 from typing import Any
 
+from pytest_lmprog.evaluation.comparing import comparison
 from pytest_lmprog.evaluation.runner import error_info, run_example
 from pytest_lmprog.evaluation.scores import Score
 from pytest_lmprog.harness.predictions import Predictions
@@ -21,7 +22,7 @@ from pytest_lmprog.harness.results import (
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount, use_scope
 from pytest_lmprog.lm.types import LanguageModel
-from pytest_lmprog.programs import Example, Module, Run, context
+from pytest_lmprog.programs import Example, Module, Prediction, Run, context
 from pytest_lmprog.programs.context import current
 from pytest_lmprog.programs.run import predictor_names
 from pytest_lmprog.records import dataclass
@@ -172,6 +173,9 @@ class UnitState:
             example.weight,
             run is not None and any(call.response.source == "live" for call in run.trace.calls),
         )
+        # A judge's prediction is a Judgement: only then is there something to compare with people's verdict.
+        kind = Prediction if run is None else type(run.prediction)
+        compared = None if kind is Prediction else comparison(example, run)
         verdict = judge(
             CaseOutcome(*seen),
             entry,
@@ -181,7 +185,7 @@ class UnitState:
         )
         was = entry.value if entry is not None and verdict.baseline == "known" else None
         # Built twice rather than copied: dataclasses.replace takes ten times as long, and this is per case.
-        return CaseOutcome(*seen, verdict.kind, verdict.baseline, was, verdict.detail)
+        return CaseOutcome(*seen, verdict.kind, verdict.baseline, was, verdict.detail, compared)
 
     def _entry(self, metric: str, example: Example) -> CaseBaseline | None:
         baseline = self._baseline.get(metric)

@@ -68,6 +68,9 @@ def as_score(returned: Any, recorder: Recorder | None) -> Score:
         return recorded or Score(1.0)
     if recorded is not None:
         raise MetricError("a metric returned a score and called record_score too; one of them must go")
+    if not isinstance(returned, numbers.Number) and hasattr(returned, "score"):
+        said = checked_value(returned.score, "the score of what was returned")
+        return Score(said, True, normalise_feedback(str(getattr(returned, "feedback", None) or "")))
     value = checked_value(returned, "the returned score")
     if type(returned).__name__ in _BOOLS:
         return Score(value, feedback="" if value else "the metric returned False")
@@ -119,7 +122,7 @@ def _place(trace: TracebackType | None) -> str:
     while trace is not None:
         steps.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
-    ours = str(Path(__file__).parent)
+    ours = str(Path(__file__).parents[1])
     theirs = [s for s in steps if not s[0].startswith(ours) and _MACHINERY.isdisjoint(Path(s[0]).parts)]
     if not theirs:
         return ""

@@ -11,6 +11,7 @@ from pytest_lmprog.records import dataclass
 
 __all__ = [
     "FORMAT",
+    "CalibrationSnapshot",
     "CaseBaseline",
     "DataSource",
     "FieldSnapshot",
@@ -200,6 +201,22 @@ class SourceFiles:
 
 
 @dataclass(frozen=True)
+class CalibrationSnapshot:
+    """How far a judge agreed with people, where the program is one.
+
+    Parameters
+    ----------
+    figures: agreement, kappa and the like (see ``evaluation.calibration.Calibration.figures``).
+    confusion: counts by people's verdict, then the judge's; empty on a scale.
+    verdicts: golden -> people's verdict and the judge's, None where it gave none. Plain scalars.
+    """
+
+    figures: Mapping[str, float]
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    verdicts: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A compile's accepted or pending result.
 
@@ -210,6 +227,7 @@ class Snapshot:
     fingerprint: of what the result depends on (see ``fingerprint.compare``).
     base: in a pending snapshot, the digest of the accepted file it was made against.
     sources: where the fingerprint's items are found; None in files written before it was noted.
+    calibration: of a judge, or None.
     """
 
     header: Header
@@ -218,3 +236,4 @@ class Snapshot:
     fingerprint: Fingerprint = field(default_factory=dict)
     base: str | None = None
     sources: SourceFiles | None = None
+    calibration: CalibrationSnapshot | None = None

@@ -13,8 +13,10 @@ from typing import Any
 
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import CanonicalError
+from pytest_lmprog.programs import Module
 from pytest_lmprog.snapshots.code_walk import Chain, free_chains, inner_imports, node_digest
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
+from pytest_lmprog.snapshots.module_facts import module_facts
 from pytest_lmprog.snapshots.source import UNBOUND, Sources, SourceTree, absolute_name
 
 __all__ = ["Closure"]
@@ -63,6 +65,10 @@ class Closure:
         elif not isinstance(value, ModuleType):
             self._add_instance(label, value, depth)
 
+    def pass_over(self, value: Any) -> None:
+        """Leave out an object that is noted elsewhere."""
+        self._met[id(value)] = value
+
     def _add_scalar(self, label: str, value: str | int | float | bool) -> None:
         # A digest of a secret or of this machine's paths has no place in a file that is committed.
         name = label.rpartition(".")[2]
@@ -84,6 +90,8 @@ class Closure:
         elif self._is_project(type(value)):
             self.add_class(type(value))
             self.add_attributes(label, value, depth)
+        elif isinstance(value, Module):
+            self.items[label] = short(module_facts(value))
 
     def add_attributes(self, label: str, value: Any, depth: int = 0) -> None:
         """Take in what an instance's attributes hold."""
@@ -367,6 +375,8 @@ def _reads_a_file(statement: ast.stmt) -> bool:
 
 def _with_value(digest: str, value: Any) -> str:
     """A constant that is read from a file is also what was read."""
+    if isinstance(value, Module):
+        value = module_facts(value)
     try:
         return short([digest, canonical_json(value).decode()])
     except CanonicalError:

@@ -9,12 +9,11 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from pytest_lmprog.canonical import plain
-from pytest_lmprog.errors import CanonicalError
-from pytest_lmprog.programs import Module, Predict
+from pytest_lmprog.programs import Module
 from pytest_lmprog.snapshots.closure import Closure
 from pytest_lmprog.snapshots.code_walk import node_digest
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
+from pytest_lmprog.snapshots.module_facts import is_ours, settings_of
 from pytest_lmprog.snapshots.source import Sources
 
 __all__ = ["SETUP", "metric_parts", "program_part", "project_sources", "without_marks"]
@@ -67,38 +66,18 @@ def program_part(
     closure = Closure(sources or project_sources(root, type(program)))
     if isinstance(factory, FunctionType):
         closure.add_function(factory)
-    for path, module in program.named_sub_modules():
+    modules = program.named_sub_modules()
+    for _, module in modules:
+        if is_ours(module):
+            closure.pass_over(module)
+    for path, module in modules:
         closure.add_class(type(module))
         label = path or "self"
-        if _is_ours(module):
-            closure.items[f"{type(module).__name__} {label}"] = short(_settings(module))
+        if is_ours(module):
+            closure.items[f"{type(module).__name__} {label}"] = short(settings_of(module))
         else:
             closure.add_attributes(label, module)
     return dict(sorted(closure.items.items()))
-
-
-def _is_ours(module: Module) -> bool:
-    return type(module).__module__.partition(".")[0] == "pytest_lmprog" or isinstance(module, Predict)
-
-
-def _settings(module: Module) -> dict[str, Any]:
-    """What is set on a module of this package, besides its signature: that is a part of its own."""
-    skipped = {"lm", "adapter"}
-    named = {k: v for k, v in vars(module).items() if not k.startswith("_") and k not in skipped}
-    settings = {k: v for k, v in named.items() if _is_plain(v)}
-    if isinstance(module, Predict):
-        settings["lm"] = None if module.lm is None else module.lm.model
-        settings["adapter"] = None if module.adapter is None else module.adapter.name
-        settings["demos"] = [dict(demo) for demo in module.demos]
-    return settings
-
-
-def _is_plain(value: Any) -> bool:
-    try:
-        plain(value)
-    except CanonicalError:
-        return False
-    return True
 
 
 def metric_parts(

@@ -35,7 +35,7 @@ def diff(old: Snapshot | None, new: Snapshot | None) -> SnapshotDiff:
     count."""
     before, after = old.predictors if old else {}, new.predictors if new else {}
     return SnapshotDiff(
-        header=tuple(_headers(old.header if old else None, new.header if new else None)),
+        header=tuple(_headers(old, new)),
         predictors=tuple(_predictors(before, after)),
         metrics=tuple(_metrics(old.baseline if old else {}, new.baseline if new else {})),
         tokens=(_all_tokens(before.values()), _all_tokens(after.values())),
@@ -64,13 +64,27 @@ def _sources(old: Snapshot, new: Snapshot) -> list[str]:
     return describe(change for change in changes if not told.get(change.part))
 
 
-def _headers(old: Header | None, new: Header | None) -> list[ValueChange]:
-    before, after = _header_values(old), _header_values(new)
+def _headers(old: Snapshot | None, new: Snapshot | None) -> list[ValueChange]:
+    before = {**_header_values(old.header if old else None), **_calibration_values(old)}
+    after = {**_header_values(new.header if new else None), **_calibration_values(new)}
     return [
         ValueChange(name, before.get(name), after.get(name))
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     ]
+
+
+def _calibration_values(snapshot: Snapshot | None) -> dict[str, Any]:
+    """Return a judge's figures, and what it says of each golden beside people's verdict."""
+    if snapshot is None or snapshot.calibration is None:
+        return {}
+    calibration = snapshot.calibration
+    figures = {f"calibration, {name.replace('_', ' ')}": value for name, value in calibration.figures.items()}
+    verdicts = {
+        f"golden {golden} (people say {people!r})": "no verdict" if judge is None else judge
+        for golden, (people, judge) in calibration.verdicts.items()
+    }
+    return {**figures, **verdicts}
 
 
 def _header_values(header: Header | None) -> dict[str, Any]:

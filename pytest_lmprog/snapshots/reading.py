@@ -10,6 +10,7 @@ from pytest_lmprog.errors import SnapshotError
 from pytest_lmprog.lm.types import Capabilities
 from pytest_lmprog.snapshots.artifact import (
     FORMAT,
+    CalibrationSnapshot,
     CaseBaseline,
     DataSource,
     FieldSnapshot,
@@ -40,6 +41,7 @@ _OPTIONAL = (
     "fingerprint",
     "sources",
     "baseline",
+    "calibration",
 )
 
 
@@ -54,6 +56,7 @@ def read_snapshot(text: str, path: str, *, pure: bool = False) -> Snapshot:
         _head(entries),
         predictors={name: _predictor(e) for name, e in entries["predictors"].mapping().items()},
         baseline={} if baseline is None else {n: _metric(e) for n, e in baseline.mapping().items()},
+        calibration=_calibration(entries.get("calibration")),
     )
 
 
@@ -73,6 +76,34 @@ def _head(entries: Mapping[str, Entry]) -> Snapshot:
         base=_text(entries.get("base")),
         sources=_sources(entries.get("sources")),
     )
+
+
+def _calibration(entry: Entry | None) -> CalibrationSnapshot | None:
+    if entry is None:
+        return None
+    parts = entry.record(required=("figures", "verdicts"), optional=("confusion",))
+    confusion = parts.get("confusion")
+    rows = {} if confusion is None else confusion.mapping()
+    return CalibrationSnapshot(
+        figures={name: _figure(figure) for name, figure in parts["figures"].mapping().items()},
+        confusion={
+            people: {judge: count.integer() for judge, count in row.mapping().items()}
+            for people, row in rows.items()
+        },
+        verdicts={golden: _verdicts(row) for golden, row in parts["verdicts"].mapping().items()},
+    )
+
+
+def _figure(entry: Entry) -> float:
+    value = entry.scalar()
+    if type(value) not in (int, float):
+        raise entry.fail(f"must be a number, not {value!r}")
+    return value  # type: ignore[no-any-return]
+
+
+def _verdicts(entry: Entry) -> tuple[object, object]:
+    row = entry.record(required=("people", "judge"))
+    return row["people"].scalar(), row["judge"].scalar()
 
 
 def _refuse_conflicts(text: str, path: str) -> None:

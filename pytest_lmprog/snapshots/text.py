@@ -12,6 +12,7 @@ from pytest_lmprog.canonical import digest_bytes
 from pytest_lmprog.errors import SnapshotError
 from pytest_lmprog.lm.types import Capabilities
 from pytest_lmprog.snapshots.artifact import (
+    CalibrationSnapshot,
     CaseBaseline,
     FieldSnapshot,
     Header,
@@ -37,7 +38,7 @@ _SEAL = "# sha256: "
 
 _SEAL_DIGITS = 16
 _BODY = "\npredictors:\n"
-_SECTION = re.compile(r"(?<!\n)\n(fingerprint|sources|predictors|baseline):\n")
+_SECTION = re.compile(r"(?<!\n)\n(fingerprint|sources|predictors|calibration|baseline):\n")
 _PENDING = "# Pending: `lmprog accept FILE` (or `lmprog review`) makes it the accepted snapshot.\n"
 
 
@@ -91,6 +92,7 @@ def _normal(snapshot: Snapshot) -> Snapshot:
         header=_normal_header(snapshot.header),
         predictors={_text(n, "predictors"): _normal_predictor(n, p) for n, p in snapshot.predictors.items()},
         baseline={_text(n, "baseline"): _normal_metric(n, m) for n, m in snapshot.baseline.items()},
+        calibration=_normal_calibration(snapshot.calibration),
         fingerprint=_plain({p: dict(i) for p, i in snapshot.fingerprint.items()}, "fingerprint"),
         sources=None if snapshot.sources is None else _normal_sources(snapshot.sources),
     )
@@ -124,6 +126,19 @@ def _normal_predictor(name: str, predictor: PredictorSnapshot) -> PredictorSnaps
     )
 
 
+def _normal_calibration(calibration: CalibrationSnapshot | None) -> CalibrationSnapshot | None:
+    if calibration is None:
+        return None
+    return CalibrationSnapshot(
+        _plain(calibration.figures, "calibration"),
+        _plain(calibration.confusion, "calibration"),
+        {
+            _text(golden, "calibration"): (_plain(people, golden), _plain(judge, golden))
+            for golden, (people, judge) in calibration.verdicts.items()
+        },
+    )
+
+
 def _normal_metric(name: str, metric: MetricBaseline) -> MetricBaseline:
     return replace(metric, cases={_text(case, name): c for case, c in metric.cases.items()})
 
@@ -144,9 +159,22 @@ def _document(snapshot: Snapshot) -> dict[str, Any]:
     if snapshot.sources is not None:
         data["sources"] = _sources(snapshot.sources)
     data["predictors"] = {name: _predictor(p) for name, p in snapshot.predictors.items()}
+    if snapshot.calibration is not None:
+        data["calibration"] = _calibration(snapshot.calibration)
     if snapshot.baseline:
         data["baseline"] = {name: _metric(m) for name, m in snapshot.baseline.items()}
     return data
+
+
+def _calibration(calibration: CalibrationSnapshot) -> dict[str, Any]:
+    return {
+        "figures": dict(calibration.figures),
+        **_given("confusion", {people: Inline(row) for people, row in calibration.confusion.items()}),
+        "verdicts": {
+            golden: Inline(people=people, judge=judge)
+            for golden, (people, judge) in calibration.verdicts.items()
+        },
+    }
 
 
 def _header(header: Header) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pytest_lmprog.lm.types import Capabilities
 from pytest_lmprog.snapshots.artifact import (
+    CalibrationSnapshot,
     CaseBaseline,
     DataSource,
     FieldSnapshot,
@@ -135,6 +136,13 @@ sources = st.builds(
     st.dictionaries(texts, data_sources, max_size=2),
     st.lists(texts, max_size=2).map(tuple),
 )
+verdicts = texts | st.integers() | shares | st.booleans()
+calibrations = st.builds(
+    CalibrationSnapshot,
+    st.dictionaries(texts, st.integers(0, 99) | shares, max_size=3),
+    st.dictionaries(texts, st.dictionaries(texts, st.integers(0, 99), min_size=1, max_size=3), max_size=2),
+    st.dictionaries(texts, st.tuples(verdicts, st.none() | verdicts), max_size=3),
+)
 snapshots = st.builds(
     Snapshot,
     headers,
@@ -143,6 +151,7 @@ snapshots = st.builds(
     st.dictionaries(texts, st.dictionaries(texts, texts, max_size=3), max_size=2),
     st.none() | texts,
     st.none() | sources,
+    st.none() | calibrations,
 )
 
 

@@ -98,3 +98,20 @@ def test_any_small_damage_reads_or_is_a_snapshot_error(position, insert):
     for damaged in (TEXT[:position] + insert + TEXT[position:], TEXT[:position] + insert):
         with contextlib.suppress(SnapshotError):
             read_snapshot(damaged, "s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("calibration", "message"),
+    [
+        ("calibration: {verdicts: {}}", "lacks the key 'figures'"),
+        ("calibration: {figures: {kappa: high}, verdicts: {}}", "figures.kappa must be a number, not 'high'"),
+        ("calibration: {figures: {}, verdicts: {a: {people: pass}}}", "verdicts.a lacks the key 'judge'"),
+        ("calibration: {figures: {}, verdicts: {a: {people: [1], judge: 1}}}", "must be one value"),
+        ("calibration: {figures: {}, verdicts: {}, confusion: {a: {b: -1}}}", "must be a whole number"),
+    ],
+)
+def test_a_damaged_calibration_is_located(calibration: str, message: str) -> None:
+    text = TEXT + calibration + "\n"
+    error = error_of(text)
+    assert message in str(error)
+    assert error.line == text.count("\n")
