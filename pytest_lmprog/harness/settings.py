@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass  # not our own: one module less in every pytest run
 from pathlib import Path
 from typing import Any, Literal
 
 from pytest_lmprog.errors import ConfigurationError
-from pytest_lmprog.records import dataclass
 
 __all__ = ["OPTIONS", "HarnessSettings", "Option", "OptionSource", "in_ci"]
 
