@@ -211,7 +211,11 @@ class Run:
 
     def pytest_sessionfinish(self) -> None:
         self._switch(None)
+
+    def thaw(self) -> None:
+        """Give what lived through the run back to the garbage collector."""
         if self._frozen:
+            self._frozen = False
             gc.unfreeze()
 
     # --- instead of items -----------------------------------------------------------------------------
