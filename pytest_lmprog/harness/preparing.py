@@ -147,8 +147,12 @@ def _own_metric(teleprompter: Teleprompter | None) -> dict[str, Any]:
     if metric is None:
         return {}
     function = getattr(metric, "function", metric)
-    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = next(n for one in (function, type(function)) for n in _names(one) if n)
     return {f"{name} (the teleprompter's)": function}
+
+
+def _names(thing: Any) -> tuple[Any, Any]:
+    return getattr(thing, "__qualname__", None), getattr(thing, "__name__", None)
 
 
 def _teacher(unit: Unit, sources: Sources) -> dict[str, str]:

@@ -113,7 +113,7 @@ def metric_parts(
 def _metric(closure: Closure, function: Any, owner: type | None) -> str:
     function = getattr(function, "__func__", function)
     if not isinstance(function, FunctionType):
-        closure.add(type(function).__qualname__, function)
+        closure.add(str(getattr(function, "__name__", type(function).__qualname__)), function)
         return short(f"{type(function).__module__}.{type(function).__qualname__}")
     while isinstance(wrapped := getattr(function, "__wrapped__", None), FunctionType):
         function = wrapped
