@@ -115,10 +115,22 @@ def _add_reading(commands: _Commands) -> None:
     show = _add(commands, "show", "show:show", "show a snapshot as the exact messages that are sent")
     show.add_argument("snapshot", help="path, or name of a unit")
     show.add_argument("--predictor", metavar="NAME", help="only this predictor")
-    show.add_argument("--json", action="store_true", help="as JSON: messages by predictor")
-    diff = _add(commands, "diff", "show:diff", "compare two snapshots by meaning")
-    diff.add_argument("old", help="path, or name of a unit")
-    diff.add_argument("new", nargs="?", help="the same; left out: the pending snapshot of OLD")
+    how = show.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="as JSON: messages by predictor")
+    how.add_argument("--for-diff", action="store_true", help="as the text that git compares (textconv)")
+    diff = _add(commands, "diff", "diffing:diff", "compare snapshots by meaning")
+    diff.add_argument(
+        "old",
+        nargs="?",
+        help="path, unit, REV:PATH or REV:UNIT; or a folder or a git revision, for all snapshots in it",
+    )
+    diff.add_argument(
+        "new",
+        nargs="?",
+        help="the same; left out: what is pending for OLD, or for a revision the files as they are",
+    )
+    _add_formats(diff)
+    diff.add_argument("--full", action="store_true", help="leave out nothing of long texts")
     diff.add_argument("--exit-code", action="store_true", help="exit with 1 where they differ")
     check = _add(
         commands,
@@ -130,6 +142,20 @@ def _add_reading(commands: _Commands) -> None:
         "paths", nargs="*", metavar="PATH", help="folders, snapshots, or files that snapshots depend on (all)"
     )
     check.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_formats(parser: argparse.ArgumentParser) -> None:
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument(
+        "--format",
+        choices=("text", "markdown", "html", "json"),
+        help="what to write (by -o's suffix, or text)",
+    )
+    for name in ("markdown", "html", "json"):
+        forms.add_argument(
+            f"--{name}", dest="format", action="store_const", const=name, help=f"the same as --format {name}"
+        )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
 
 
 def _add_deciding(commands: _Commands) -> None:
@@ -146,6 +172,7 @@ def _add_deciding(commands: _Commands) -> None:
         decide.add_argument("--all", action="store_true", help=f"{name} all that are pending")
     review = _add(commands, "review", "review:review", "go through pending snapshots one by one and decide")
     review.add_argument("paths", nargs="*", metavar="PATH", help="folder, test module, path or unit")
+    review.add_argument("--json", action="store_true", help="ask nothing; all figures and words as JSON")
 
 
 def _add_runs(commands: _Commands) -> None:

@@ -70,6 +70,8 @@ def check(context: Context, args: argparse.Namespace) -> int:
     if args.json:
         context.out.line(json.dumps(_plain(context, findings, checked), ensure_ascii=True, indent=2))
     else:
+        for finding in findings:
+            context.out.line(finding.text(), "removed")
         context.out.lines(_text(context, findings, checked))
     return 1 if findings else 0
 
@@ -179,8 +181,6 @@ def _line_starts(data: bytes, marker: bytes) -> int:
 
 
 def _text(context: Context, findings: Sequence[Finding], checked: Sequence[_Checked]) -> Iterable[str]:
-    for finding in findings:
-        yield context.out.style("removed", finding.text())
     yield _summary(findings, checked)
     yield from _remedies({finding.kind for finding in findings})
     if checked:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.cli.context import Context
-from pytest_lmprog.cli.targets import pending_targets, unit_of
+from pytest_lmprog.cli.proposal import Proposal, look
+from pytest_lmprog.cli.targets import pending_targets
 from pytest_lmprog.errors import SnapshotError, UsageError
 from pytest_lmprog.records import dataclass
+from pytest_lmprog.reports.diff_values import score_text
 from pytest_lmprog.snapshots import store
-from pytest_lmprog.snapshots.changes import SnapshotDiff
-from pytest_lmprog.snapshots.diff import diff as compare
+from pytest_lmprog.snapshots.changes import MetricDiff
 
-__all__ = ["accept", "apply", "pending", "reject"]
+__all__ = ["Decision", "accept", "apply", "pending", "reject"]
 
 
 def pending(context: Context, args: argparse.Namespace) -> int:
     """List pending snapshots, with how scores move if they are accepted."""
     paths = pending_targets(context.root, context.cwd, args.paths)
-    rows = [_row(context, path) for path in paths]
+    rows = [look(context, path) for path in paths]
     if args.json:
-        context.out.line(json.dumps([row.plain() for row in rows], ensure_ascii=True, indent=2))
+        context.out.line(json.dumps([_row(row) for row in rows], ensure_ascii=True, indent=2))
     else:
-        context.out.lines(row.text() for row in rows)
+        context.out.lines(_text(row) for row in rows)
         context.out.line(_summary(len(rows)))
     return 1 if rows and args.exit_code else 0
 
@@ -37,103 +38,95 @@ def _summary(count: int) -> str:
     return f"{count} pending; `lmprog review` shows and decides them"
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A pending snapshot: what accepting it changes, or why it cannot be read."""
-
-    pending: str
-    accepted: str
-    unit: str
-    new: bool
-    diff: SnapshotDiff | None = None
-    problem: str | None = None
-
-    def plain(self) -> dict[str, Any]:
-        data: dict[str, Any] = {
-            "unit": self.unit,
-            "pending": self.pending,
-            "accepted": self.accepted,
-            "new": self.new,
-        }
-        if self.problem is not None:
-            return {**data, "problem": self.problem}
-        return {**data, "metrics": [_metric_row(m) for m in self.diff.metrics] if self.diff else []}
-
-    def text(self) -> str:
-        if self.problem is not None:
-            return f"{self.pending}  cannot be read: {self.problem}"
-        parts = [
-            f"{m.name} {_share(m.old)} -> {_share(m.new)}" for m in (self.diff.metrics if self.diff else ())
-        ]
-        if self.new:
-            parts.insert(0, "new")
-        return "  ".join([self.pending, *parts])
+def _row(found: Proposal) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "unit": found.unit,
+        "pending": found.shown,
+        "accepted": found.accepted,
+        "new": found.new,
+    }
+    if found.problem is not None:
+        return {**data, "problem": found.problem}
+    return {**data, "metrics": [_metric_row(m) for m in _changed_metrics(found)]}
 
 
-def _metric_row(metric: Any) -> dict[str, Any]:
-    kinds = [flip.kind for flip in metric.flips]
+def _changed_metrics(found: Proposal) -> list[MetricDiff]:
+    return [m for m in found.diff.metrics if m.changed] if found.diff is not None and not found.new else []
+
+
+def _metric_row(metric: MetricDiff) -> dict[str, Any]:
+    old, new = metric.scores
+    count = metric.count
     return {
         "metric": metric.name,
-        "old": metric.old.score if metric.old else None,
-        "new": metric.new.score if metric.new else None,
-        "regressed": kinds.count("regressed"),
-        "fixed": kinds.count("fixed"),
+        "old": old,
+        "new": new,
+        "regressed": count.regressed,
+        "fixed": count.fixed,
     }
 
 
-def _share(metric: Any) -> str:
-    return "none" if metric is None or metric.score is None else f"{metric.score:.3f}"
+def _text(found: Proposal) -> str:
+    if found.problem is not None:
+        return f"{found.shown}  cannot be read: {found.problem}"
+    parts = [
+        f"{m.name} {score_text(m.scores[0])} -> {score_text(m.scores[1])}" for m in _changed_metrics(found)
+    ]
+    return "  ".join([found.shown, *(["new"] if found.new else []), *parts])
 
 
-def _row(context: Context, path: Path) -> _Row:
-    target = store.accepted_path(path)
-    base = _Row(context.shown(path), context.shown(target), unit_of(path), not target.exists())
-    try:
-        new, old = store.read(path), store.read_if_any(target)
-    except SnapshotError as error:
-        return _Row(base.pending, base.accepted, base.unit, base.new, problem=str(error))
-    found = compare(old, new) if old is not None else None
-    return _Row(base.pending, base.accepted, base.unit, base.new, diff=found)
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to become of the pending snapshot at ``path``: ``accept``, ``reject`` or ``skip``.
+
+    ``reviewed`` is the digest of the file that was shown; None where nothing was shown."""
+
+    path: Path
+    verb: str
+    reviewed: str | None = None
 
 
 def accept(context: Context, args: argparse.Namespace) -> int:
     """Accept what is named, or all."""
-    return apply(context, [(path, "accept") for path in _named(context, args, "accept")])
+    return _decided(context, args, "accept")
 
 
 def reject(context: Context, args: argparse.Namespace) -> int:
     """Reject what is named, or all."""
-    return apply(context, [(path, "reject") for path in _named(context, args, "reject")])
+    return _decided(context, args, "reject")
 
 
-def _named(context: Context, args: argparse.Namespace, verb: str) -> list[Path]:
+def _decided(context: Context, args: argparse.Namespace, verb: str) -> int:
     if bool(args.paths) == args.all:
         problem = "either paths or --all, not both" if args.all else f"say what to {verb}: paths, or --all"
         raise UsageError(problem, hint="`lmprog pending` lists what there is")
-    return pending_targets(context.root, context.cwd, args.paths)
-
-
-def apply(context: Context, decisions: list[tuple[Path, str]]) -> int:
-    """Carry out ``decisions`` (``accept`` or ``reject``); one that is refused does not stop the others."""
-    if not decisions:
+    paths = pending_targets(context.root, context.cwd, args.paths)
+    if not paths:
         context.out.line("nothing is pending")
-    actions: dict[str, Callable[[Context, Path], str]] = {"accept": _accept, "reject": _reject}
-    code = 0
-    for path, verb in decisions:
+    return apply(context, [Decision(path, verb) for path in paths])[0]
+
+
+def apply(context: Context, decisions: Sequence[Decision]) -> tuple[int, int]:
+    """Carry out ``decisions``; one that is refused does not stop the others.
+
+    Returns the exit code and how many were carried out."""
+    actions: dict[str, Callable[[Context, Decision], str]] = {"accept": _accept, "reject": _reject}
+    done = 0
+    for decision in decisions:
         try:
-            context.out.line(actions[verb](context, path))
+            context.out.line(actions[decision.verb](context, decision))
+            done += 1
         except SnapshotError as error:
             context.out.error(str(error))
-            code = 1
-    return code
+    return int(done < len(decisions)), done
 
 
-def _accept(context: Context, path: Path) -> str:
-    done = store.accept(path)
+def _accept(context: Context, decision: Decision) -> str:
+    done = store.accept(decision.path, reviewed=decision.reviewed)
     note = "" if done.changed else " (it was the same already)"
     return f"accepted {context.shown(done.path)}{note}"
 
 
-def _reject(context: Context, path: Path) -> str:
-    store.reject(path)
-    return f"rejected {context.shown(path)}"
+def _reject(context: Context, decision: Decision) -> str:
+    store.reject(decision.path, reviewed=decision.reviewed)
+    return f"rejected {context.shown(decision.path)}"

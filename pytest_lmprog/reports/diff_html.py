@@ -42,14 +42,16 @@ def diff_style() -> str:
     return asset("pytest_lmprog.reports", "diff.css")
 
 
-def diff_page(title: str, diffs: Sequence[tuple[str, SnapshotDiff, Sequence[str]]]) -> str:
+def diff_page(
+    title: str, diffs: Sequence[tuple[str, SnapshotDiff, Sequence[str]]], *, full: bool = False
+) -> str:
     """Return a self-contained page that tells several snapshots apart, ``(name, diff, notes)`` each."""
-    body = "\n".join(_section(*named) for named in diffs) or "<p>No difference.</p>"
-    return page(title, body, style=diff_style())
-
-
-def _section(name: str, diff: SnapshotDiff, notes: Sequence[str]) -> str:
-    return f'<section><h2 class="lmd-name">{text(name)}</h2>\n{diff_fragment(diff, notes=notes)}\n</section>'
+    parts = [
+        f'<h2 class="lmd-name">{text(name)}</h2>\n{diff_fragment(diff, notes=notes, full=full)}'
+        for name, diff, notes in diffs
+    ]
+    body = "\n".join(parts)
+    return page(title, body or "<p>No difference.</p>", style=diff_style())
 
 
 def diff_fragment(
@@ -61,7 +63,7 @@ def diff_fragment(
     of instructions that did not change; ``level`` is that of the headings."""
     if not diff:
         return '<div class="lm-diff"><p class="muted">No difference.</p></div>'
-    parts = [f'<p class="lmd-head">{text(headline(diff))}</p>']
+    parts = [f'<p class="lmd-head">{_arrows(headline(diff))}</p>']
     parts += [f'<p class="warn">{text(note)}</p>' for note in notes]
     parts += _metrics(diff.metrics)
     parts += _header(diff)
@@ -71,7 +73,7 @@ def diff_fragment(
         names = ", ".join(f"<code>{text(name)}</code>" for name in diff.same_predictors)
         parts.append(f'<p class="muted">Same prompt: {names}</p>')
     if len(diff.predictors) + len(diff.same_predictors) > 1:
-        parts.append(f'<p class="muted">All prompts: {text(tokens_text(diff.tokens))} tokens</p>')
+        parts.append(f'<p class="muted">All prompts: {_arrows(tokens_text(diff.tokens))} tokens</p>')
     return '<div class="lm-diff">\n' + "\n".join(parts) + "\n</div>"
 
 
@@ -89,6 +91,10 @@ def _metrics(metrics: Sequence[MetricDiff]) -> Iterator[str]:
     for metric in metrics:
         if metric.flips:
             yield _flips(metric)
+
+
+def _arrows(said: str) -> str:
+    return text(said).replace("-&gt;", "&rarr;")
 
 
 def _metric_row(metric: MetricDiff) -> str:
@@ -153,7 +159,11 @@ def _fact(change: ValueChange, diff: SnapshotDiff) -> str:
 
 def _change(change: ValueChange) -> str:
     old, new = (text(value_text(value)) for value in (change.old, change.new))
-    return f"<del>{old}</del> &rarr; <ins>{new}</ins>"
+    if change.old is None:
+        return f"<ins>{new}</ins> (added)"
+    return (
+        f"<del>{old}</del> (removed)" if change.new is None else f"<del>{old}</del> &rarr; <ins>{new}</ins>"
+    )
 
 
 def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool, level: int) -> Iterator[str]:
@@ -163,16 +173,16 @@ def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool, level: int)
         yield f'<pre class="lmd-words">{_words(diff.instructions, full=full)}</pre>'
     facts = [f"<li>field {text(change.name)}: {_change(change)}</li>" for change in diff.fields]
     facts += [f"<li>adapter: {_change(diff.adapter)}</li>"] if diff.adapter and diff.kind == "changed" else []
-    facts += [f"<li>{text(demo_counts_text(diff))}</li>"] if any(diff.demo_counts) else []
+    facts += [f"<li>{_arrows(demo_counts_text(diff))}</li>"] if any(diff.demo_counts) else []
     if facts:
         yield f'<ul class="lmd-facts">{"".join(facts)}</ul>'
     yield from (_demo(demo, full) for demo in diff.demos)
     if diff.rendering:
         yield "<p>The same prompt, rendered otherwise.</p>"
-    yield f'<p class="muted">Prompt tokens: {text(tokens_text(diff.tokens))}</p>'
+    yield f'<p class="muted">Prompt tokens: {_arrows(tokens_text(diff.tokens))}</p>'
     calls = calls_text(*whole.calls.get(diff.name, (None, None)))
     if calls:
-        yield f'<p class="muted">Per recorded call: {text(calls)}</p>'
+        yield f'<p class="muted">Per recorded call: {_arrows(calls)}</p>'
 
 
 def _words(pieces: Sequence[Piece], *, full: bool) -> str:
@@ -196,16 +206,12 @@ def _marked(changed: str) -> str:
 
 
 def _demo(change: DemoChange, full: bool) -> str:
-    if change.kind == "changed":
-        rows = "".join(
-            f"<dt>{text(name)}</dt><dd>{_words(pieces, full=full)}</dd>" for name, pieces in change.changes
-        )
-        kept = [name for name in change.demo if name not in dict(change.changes)]
-        rows += "".join(f"<dt>{text(name)}</dt><dd>{_value(change.demo[name], full)}</dd>" for name in kept)
-    else:
-        rows = "".join(
-            f"<dt>{text(name)}</dt><dd>{_value(value, full)}</dd>" for name, value in change.demo.items()
-        )
+    words = dict(change.changes)
+    rows = "".join(
+        f"<dt>{text(name)}</dt><dd>"
+        f"{_words(words[name], full=full) if name in words else _value(change.demo[name], full)}</dd>"
+        for name in dict.fromkeys([*change.demo, *words])
+    )
     return (
         f'<div class="lmd-demo lmd-{change.kind}"><p><span class="lmd-kind">{change.kind}</span> '
         f"demo {change.position}</p><dl>{rows}</dl></div>"

@@ -162,7 +162,10 @@ def _fact(change: ValueChange, diff: SnapshotDiff) -> str:
 
 
 def _change(change: ValueChange) -> str:
-    return f"{code(value_text(change.old))} → {code(value_text(change.new))}"
+    old, new = (code(value_text(value)) for value in (change.old, change.new))
+    if change.old is None:
+        return f"{new} (added)"
+    return f"{old} (removed)" if change.new is None else f"{old} → {new}"
 
 
 def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool) -> Iterator[str]:

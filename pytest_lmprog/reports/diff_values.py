@@ -130,7 +130,7 @@ def field_text(field: FieldSnapshot) -> str:
 def tokens_text(tokens: tuple[int, int]) -> str:
     """Return the estimate of a prompt's tokens, before and after."""
     old, new = tokens
-    if old == new:
+    if old == new or not old:
         return f"about {new:,} (estimate)"
     return f"about {old:,} {ARROW} {new:,} ({new - old:+,}, estimate)"
 

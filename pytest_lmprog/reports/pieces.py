@@ -31,7 +31,20 @@ def shown_pieces(pieces: Sequence[Piece], *, full: bool = False) -> list[Shown]:
     if full:
         return [Shown(piece.kind, piece.text) for piece in pieces]
     last = len(pieces) - 1
-    return [part for i, piece in enumerate(pieces) for part in _parts(piece, i == 0, i == last)]
+    parts = [part for i, piece in enumerate(pieces) for part in _parts(piece, i == 0, i == last)]
+    return [part for whole in parts for part in _trimmed(whole)]
+
+
+def _trimmed(part: Shown) -> Iterator[Shown]:
+    """Spaces around the words of a change are no news."""
+    words = part.text.strip(" ")
+    if part.kind not in ("removed", "added") or not words or words == part.text:
+        yield part
+        return
+    before, _, after = part.text.partition(words)
+    for kind, text in (("same", before), (part.kind, words), ("same", after)):
+        if text:
+            yield Shown(kind, text)  # type: ignore[arg-type]
 
 
 def shown_text(text: str, *, full: bool = False) -> list[Shown]:

@@ -22,14 +22,18 @@ __all__ = [
     "Accepted",
     "accept",
     "accepted_path",
+    "content",
+    "content_digest",
     "find_pending",
     "find_snapshots",
     "is_pending",
+    "parse",
     "pending_path",
     "project_files",
     "read",
     "read_head_as_written",
     "read_if_any",
+    "refusal",
     "reject",
     "replace_file",
     "unit_filename",
@@ -71,9 +75,14 @@ def is_pending(path: Path) -> bool:
 
 def read(path: Path) -> Snapshot:
     """Return the snapshot at ``path``. Raises SnapshotError where it is missing or damaged."""
+    return parse(_bytes(path), str(path))
+
+
+def parse(data: bytes, name: str) -> Snapshot:
+    """Return the snapshot that a file's content holds. ``name`` is for errors. Raises SnapshotError."""
     from pytest_lmprog.snapshots.text import from_text
 
-    return from_text(_decoded(_bytes(path), path), str(path))
+    return from_text(_decoded(data, name), name)
 
 
 def read_head_as_written(path: Path) -> Snapshot | None:
@@ -81,7 +90,7 @@ def read_head_as_written(path: Path) -> Snapshot | None:
     as it was written. Raises SnapshotError where it is missing or damaged."""
     from pytest_lmprog.snapshots.text import head_as_written
 
-    return head_as_written(_decoded(_bytes(path), path), str(path))
+    return head_as_written(_decoded(_bytes(path), str(path)), str(path))
 
 
 def read_if_any(path: Path) -> Snapshot | None:
@@ -98,12 +107,24 @@ def _bytes(path: Path) -> bytes:
         raise SnapshotError(f"cannot be read: {error.strerror}", path=str(path)) from None
 
 
-def _decoded(data: bytes, path: Path) -> str:
+def content(path: Path) -> bytes | None:
+    """Return what the file at ``path`` holds; None where there is none.
+
+    Raises SnapshotError where it cannot be read."""
+    return _bytes(path) if path.exists() else None
+
+
+def content_digest(data: bytes) -> str:
+    """Return the digest by which ``accept`` and ``reject`` know that a file is still what was looked at."""
+    return digest_bytes(data)
+
+
+def _decoded(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise SnapshotError("not UTF-8 text", path=str(path), line=line) from None
+        raise SnapshotError("not UTF-8 text", path=name, line=line) from None
     return text.replace("\r\n", "\n")
 
 
@@ -142,12 +163,15 @@ class Accepted:
     changed: bool
 
 
-def accept(pending: Path) -> Accepted:
+def accept(pending: Path, *, reviewed: str | None = None) -> Accepted:
     """Make the pending snapshot the accepted one and remove the pending file.
 
-    Raises SnapshotError, and changes nothing, where the pending file is damaged or the accepted file
-    has changed since the pending one was made."""
-    snapshot = read(pending)
+    Raises SnapshotError, and changes nothing, where the pending file is damaged, where the accepted file
+    has changed since the pending one was made, or the pending one since it was ``reviewed`` (the
+    ``content_digest`` of what was shown)."""
+    data = _bytes(pending)
+    _check_reviewed(pending, data, reviewed)
+    snapshot = parse(data, str(pending))
     target = accepted_path(pending)
     text = _to_text(replace(snapshot, base=None))
     changed = not _holds(target, text)
@@ -156,6 +180,27 @@ def accept(pending: Path) -> Accepted:
         _write(target, text)
     _remove(pending)
     return Accepted(target, changed)
+
+
+def refusal(pending: Path, snapshot: Snapshot) -> SnapshotError | None:
+    """Return why ``accept`` would refuse the pending ``snapshot`` as the files are now; None if it would
+    not."""
+    target = accepted_path(pending)
+    try:
+        if not _holds(target, _to_text(replace(snapshot, base=None))):
+            _check_base(pending, target, snapshot.base)
+    except SnapshotError as error:
+        return error
+    return None
+
+
+def _check_reviewed(pending: Path, data: bytes, reviewed: str | None) -> None:
+    if reviewed is not None and digest_bytes(data) != reviewed:
+        raise SnapshotError(
+            "left as it is: it has changed since it was shown",
+            path=str(pending),
+            hint="look at it again with `lmprog review`",
+        )
 
 
 def _check_base(pending: Path, target: Path, base: str | None) -> None:
@@ -176,10 +221,14 @@ def _check_base(pending: Path, target: Path, base: str | None) -> None:
     )
 
 
-def reject(pending: Path) -> None:
-    """Remove the pending snapshot; the accepted one stays as it is. Raises SnapshotError where that fails."""
+def reject(pending: Path, *, reviewed: str | None = None) -> None:
+    """Remove the pending snapshot; the accepted one stays as it is.
+
+    Raises SnapshotError where that fails, or where it has changed since it was ``reviewed``."""
     if not is_pending(pending):
         raise SnapshotError(f"not a pending snapshot (NAME{PENDING_SUFFIX})", path=str(pending))
+    if reviewed is not None:
+        _check_reviewed(pending, _bytes(pending), reviewed)
     _remove(pending)
 
 

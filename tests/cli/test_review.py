@@ -1,157 +1,126 @@
+"""``lmprog review`` without a terminal, and as JSON."""
+
 from __future__ import annotations
 
-import os
-import select
-import subprocess
-import sys
-import time
+import json
+from dataclasses import replace
 
-import pytest
-
-from pytest_lmprog.snapshots import store
+from pytest_lmprog.lm.recordings.book import Book
+from pytest_lmprog.lm.types import LMRequest, LMResponse, Usage
 from tests.cli.conftest import NEW, OLD
 
-pty = pytest.importorskip("pty")
-QUESTION = "accept, reject or skip?"
 
-
-class Terminal:
-    """``lmprog review`` on a terminal of its own."""
-
-    def __init__(self, place, *args: str) -> None:
-        self._main, inner = pty.openpty()
-        code = "from pytest_lmprog.cli import main; raise SystemExit(main())"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "review", *args],
-            cwd=place.root,
-            stdin=inner,
-            stdout=inner,
-            stderr=inner,
-            start_new_session=True,
-            preexec_fn=_take_terminal,
-        )
-        os.close(inner)
-        self.text = ""
-
-    def read_until(self, marker: str, count: int = 1) -> None:
-        deadline = time.monotonic() + 90
-        while self.text.count(marker) < count:
-            assert time.monotonic() < deadline, f"{marker!r} did not come: {self.text}"
-            if select.select([self._main], [], [], 0.1)[0]:
-                self.text += os.read(self._main, 65536).decode()
-
-    def type(self, text: str) -> None:
-        os.write(self._main, text.encode())
-
-    def finish(self) -> int:
-        while True:
-            try:
-                data = os.read(self._main, 65536)
-            except OSError:  # Linux: the other side is closed
-                break
-            if not data:
-                break
-            self.text += data.decode()
-        os.close(self._main)
-        return self.process.wait(90)
-
-
-def _take_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-def reviewed(place, *answers: str) -> tuple[int, str]:
-    terminal = Terminal(place)
-    for number, answer in enumerate(answers, 1):
-        terminal.read_until(QUESTION, number)
-        terminal.type(answer)
-    return terminal.finish(), terminal.text
-
-
-@pytest.fixture
-def three(place):
-    for unit in "ABC":
-        place.both(unit)
-    return place
-
-
-def states(place) -> str:
-    """``a`` accepted, ``r`` rejected, ``p`` still pending, unit by unit."""
-    found = ""
-    for unit in "ABC":
-        if store.pending_path(place.path(unit)).exists():
-            found += "p"
-        else:
-            found += "a" if store.read(place.path(unit)) == NEW else "r"
-    return found
-
-
-@pytest.mark.parametrize(
-    ("answers", "expected"),
-    [
-        (["a\n", "r\n", "s\n"], "arp"),
-        (["A\n"], "aaa"),
-        (["s\n", "R\n"], "prr"),
-        (["a\n", "S\n"], "app"),
-        (["a\n", "q\n"], "app"),
-        (["q\n"], "ppp"),
-        (["?\n", "nonsense\n", "\n", "a\n", "q\n"], "app"),
-    ],
-)
-def test_decisions(three, answers, expected):
-    code, text = reviewed(three, *answers)
-    assert code == 0, text
-    assert states(three) == expected
-
-
-def test_the_difference_is_shown(three):
-    _, text = reviewed(three, "d\n", "q\n")
-    assert text.count("{+person+}") == 2
-    assert "(1 of 3)" in text
-    assert "\x1b[" in text
-
-
-@pytest.mark.parametrize("end", ["\x03", "\x04"])
-def test_leaving_leaves_every_file_as_it_was(three, end):
-    before = three.files()
-    code, text = reviewed(three, "a\n", "r\n", end)
-    assert code == 1
-    assert "nothing was changed" in text
-    assert "Traceback" not in text
-    assert three.files() == before
-
-
-def test_a_new_unit_and_a_damaged_one(place):
-    place.pending("A")
-    place.both("B").write_text("format: 2\n", encoding="utf-8")
-    place.both("C")
-    code, text = reviewed(place, "a\n", "a\n", "r\n")
-    assert code == 1
-    assert "there is no accepted snapshot yet" in text
-    assert "newer pytest-lmprog" in text
-    assert store.read(place.path("A")) == NEW
-    assert store.read(place.path("B")) == OLD
-    assert states(place) == "apr"
-
-
-def test_no_terminal_is_one_message(place, monkeypatch):
-    place.both()
-    before = place.files()
-    done = subprocess.run(
-        [sys.executable, "-c", "from pytest_lmprog.cli import main; raise SystemExit(main())", "review"],
-        cwd=place.root,
-        input="a\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "no terminal" in done.stderr
-    assert place.files() == before
+def record(place, snapshot, *, tokens: int, cost: float | None) -> None:
+    """Record two calls with the prompt of ``snapshot``."""
+    book = Book(place.root / "tests" / "__lm_recordings__" / "test_support.jsonl")
+    static = snapshot.predictors["classify"].messages[:-1]
+    for ticket in ("x", "y"):
+        messages = (*(dict(m) for m in static), {"role": "user", "content": ticket})
+        request = LMRequest("openai/gpt-4o-mini", messages)
+        book.add(request, LMResponse("{}", usage=Usage(tokens, 10), cost=cost), "e")
+    book.flush()
 
 
 def test_nothing_to_review(place):
     assert place.run("review") == (0, "nothing is pending\n", "")
+    assert json.loads(place.run("review", "--json")[1]) == {"format": 1, "reviews": []}
+
+
+def test_without_a_terminal_it_prints_and_says_how_to_decide(place):
+    place.both()
+    place.both("TestOther")
+    before = place.files()
+    code, out, err = place.run("review", "TestTriage")
+    assert (code, err) == (0, "")
+    path = "tests/__lm_snapshots__/test_support/TestTriage.new.yaml"
+    assert out.startswith("\nTestTriage (1 of 1)  score 0.500 -> 1.000 (+0.500), flips 1 of 2: 1 fixed")
+    assert "Decide which [-team-]{+person+} should handle a support ticket." in out
+    assert f"to accept it: lmprog accept {path}\nto reject it: lmprog reject {path}\n" in out
+    assert "nothing was decided: this is no terminal" in out
+    assert "TestOther" not in out
+    assert "\x1b" not in out
+    assert place.files() == before
+
+
+def test_a_damaged_one_without_a_terminal_is_exit_code_1(place):
+    place.both().write_text("format: 2\n", encoding="utf-8")
+    code, out, _ = place.run("review")
+    assert code == 1
+    assert "cannot be read: " in out
+
+
+def test_tokens_and_cost_per_call_come_from_recordings(place):
+    place.both()
+    record(place, OLD, tokens=200, cost=0.0004)
+    record(place, NEW, tokens=150, cost=None)
+    _, out, _ = place.run("review")
+    assert "per call: 200 + 10 tokens -> 150 + 10 tokens, $0.0004 -> price unknown\n" in out
+    review = json.loads(place.run("review", "--json")[1])["reviews"][0]
+    assert review["diff"]["predictors"][0]["calls"] == {
+        "old": {"calls": 2, "prompt_tokens": 200, "completion_tokens": 10, "cost": 0.0004},
+        "new": {"calls": 2, "prompt_tokens": 150, "completion_tokens": 10, "cost": None},
+    }
+
+
+def test_calls_of_another_model_do_not_count(place):
+    place.both()
+    record(place, replace(OLD, header=OLD.header), tokens=200, cost=0.0)
+    other = replace(NEW, header=replace(NEW.header, model=replace(NEW.header.model, name="x/y")))
+    place.pending(snapshot=other)
+    assert "per call: before 200 + 10 tokens, free; after unknown\n" in place.run("review")[1]
+
+
+def test_a_damaged_recording_is_a_warning(place):
+    place.both()
+    record(place, OLD, tokens=200, cost=0.0)
+    path = place.root / "tests" / "__lm_recordings__" / "test_support.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("[200,10]", "[201,10]"), encoding="utf-8")
+    code, out, _ = place.run("review")
+    assert code == 0
+    assert "warning: tokens and cost per call are not known" in out
+    assert "per call: no recorded call, price unknown" in out
+
+
+def test_json_holds_every_figure(place):
+    place.both()
+    code, out, _ = place.run("review", "--json")
+    data = json.loads(out)
+    assert (code, data["format"]) == (0, 1)
+    [review] = data["reviews"]
+    assert review["unit"] == "TestTriage"
+    assert review["accepted"] == "tests/__lm_snapshots__/test_support/TestTriage.yaml"
+    assert (review["new"], review["problem"], review["refused"], review["notes"]) == (False, None, None, [])
+    diff = review["diff"]
+    assert diff["score"] == {"old": 0.5, "new": 1.0, "delta": 0.5}
+    assert diff["flips"] == {"fixed": 1, "regressed": 0, "compared": 2}
+    assert diff["metrics"][0]["cases"] == [
+        {
+            "case": "login-1",
+            "kind": "fixed",
+            "old": {"status": "fail", "score": None, "error": None, "passes": None, "n": 1},
+            "new": {"status": "pass", "score": None, "error": None, "passes": None, "n": 1},
+            "edited": False,
+        }
+    ]
+    assert diff["predictors"][0]["instructions"] == {
+        "old": "Decide which team should handle a support ticket.",
+        "new": "Decide which person should handle a support ticket.",
+        "words": [
+            ["same", "Decide which "],
+            ["removed", "team"],
+            ["added", "person"],
+            ["same", " should handle a support ticket."],
+        ],
+    }
+    assert diff["predictors"][0]["tokens"] == {"old": 24, "new": 25}
+
+
+def test_json_tells_what_is_damaged_or_refused(place):
+    place.both("A").write_text("format: 2\n", encoding="utf-8")
+    place.both("B")
+    place.accepted("B", snapshot=replace(OLD, baseline={}))
+    one, other = json.loads(place.run("review", "--json")[1])["reviews"]
+    assert one["diff"] is None
+    assert "newer pytest-lmprog" in one["problem"]
+    assert other["diff"]["changed"]
+    assert "has changed since" in other["refused"]

@@ -90,7 +90,7 @@ def test_diff_of_a_pending_one_alone(place):
     place.path().unlink()
     code, out, _ = place.run("diff", "TestTriage", "--exit-code")
     assert code == 1
-    assert "no accepted snapshot yet" in out
+    assert "TestTriage  new, score 1.000" in out
     assert "edited by hand" not in out
 
 

@@ -30,24 +30,23 @@ class RecordedCalls:
     Raises RecordingError for a damaged file."""
 
     def __init__(self, path: Path) -> None:
-        index = read_index(path)
-        entries = (index.entry(key) for key in sorted(index.answers))
-        self._calls = [(entry.request, entry.response) for entry in entries if entry is not None]
+        self._index = read_index(path)
 
     def of_prompt(self, messages: Sequence[Mapping[str, Any]], model: str | None) -> CallFigures | None:
         """Return what calls of ``model`` (any, if None) took whose messages are these, the last one aside:
         it holds the inputs. None where no call is known."""
         static = [ref_of(dict(message)) for message in messages[:-1]]
-        if not static:
-            return None
-        found = list(self._with(static, model))
+        found = list(self._with(static, model)) if static else []
         return _figures(found) if found else None
 
     def _with(self, static: list[str], model: str | None) -> Iterator[LMResponse]:
-        for request, response in self._calls:
-            refs = request.get("messages", [])
-            if refs[:-1] == static and model in (None, request.get("model")):
-                yield response
+        last = static[-1].encode("ascii")
+        for key, line in sorted(self._index.answers.items()):
+            entry = self._index.entry(key) if last in line else None
+            if entry is None or model not in (None, entry.request.get("model")):
+                continue
+            if entry.request.get("messages", [])[:-1] == static:
+                yield entry.response
 
 
 def _figures(responses: Sequence[LMResponse]) -> CallFigures:
