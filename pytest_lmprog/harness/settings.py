@@ -102,6 +102,12 @@ def _report(text: str) -> str:
     return text.strip()
 
 
+def _auto_off(text: str) -> str:
+    if text.strip().lower() not in ("auto", "off"):
+        raise ValueError("neither auto nor off")
+    return text.strip().lower()
+
+
 def _bool(text: str) -> bool:
     word = text.strip().lower()
     if word not in _TRUE + _FALSE:
@@ -188,6 +194,15 @@ OPTIONS: tuple[Option, ...] = (
         "saved runs that are kept (default 20; 0: none is saved)",
         metavar="N",
         default=20,
+        cli=False,
+    ),
+    Option(
+        "github",
+        _auto_off,
+        "auto: on GitHub Actions, annotate what got worse and append the report to the step summary. off: "
+        "don't (default auto)",
+        metavar="auto|off",
+        default="auto",
         cli=False,
     ),
     Option(
@@ -285,6 +300,7 @@ class HarnessSettings:
         if values["rescore"] is not None:
             values["record"] = _rescoring(values, found["record"])
         values["cwd"] = cwd or rootdir
+        on_github = values.pop("github") == "auto" and sources.env.get("GITHUB_ACTIONS") == "true"
         base = rootdir if found["report"][1] == "ini" else values["cwd"]
         values["report"] = tuple(dict.fromkeys(base / os.path.expanduser(name) for name in values["report"]))
         return cls(
@@ -292,7 +308,7 @@ class HarnessSettings:
             **values,
             model_source=found["model"][1],
             in_ci=ci,
-            on_github=sources.env.get("GITHUB_ACTIONS") == "true",
+            on_github=on_github,
             worker=worker,
             workers=max(workers, 1),
         )

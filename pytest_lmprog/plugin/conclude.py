@@ -49,6 +49,7 @@ class Conclusion:
         self.complete_and_passed = False
         self.saved: SavedRun | None = None
         self.reports: list[Path] = []
+        self.remarks: list[str] = []
         self.stored: StoredRun | None = None
         self._data: Collection | None = None
 
@@ -169,10 +170,11 @@ class Conclusion:
             self.problems.append(str(warning))
 
     def _report(self, session: pytest.Session) -> None:
-        for _, metric, verdict in self.verdicts:
+        for unit, metric, verdict in self.verdicts:
             if verdict.fails:
                 reasons = "\n".join(verdict.reasons)
-                self._emit(session, metric.info.node_id, f"gate: {reasons}", "call")
+                properties = self._junit_properties(unit, metric, verdict)
+                self._emit(session, metric.info.node_id, f"gate: {reasons}", "call", properties)
         if self.settings.in_ci:
             for result in self.results:
                 if result.info.stale and not result.info.rebasing:
@@ -182,7 +184,23 @@ class Conclusion:
         if self.results.lost_workers:
             session.testsfailed = max(1, session.testsfailed)
 
-    def _emit(self, session: pytest.Session, node_id: str, text: str, when: str) -> None:
+    def _junit_properties(
+        self, unit: UnitResult, metric: MetricResult, verdict: MetricVerdict
+    ) -> Sequence[tuple[str, str]]:
+        if not getattr(self.config.option, "xmlpath", None):
+            return ()
+        from pytest_lmprog.plugin import junit
+
+        return junit.of_metric(unit, metric, verdict)
+
+    def _emit(
+        self,
+        session: pytest.Session,
+        node_id: str,
+        text: str,
+        when: str,
+        properties: Sequence[tuple[str, str]] = (),
+    ) -> None:
         """Report a failure that belongs to no item: counted, summarised, and in JUnit's file."""
         path, _, name = node_id.partition("::")
         location = (path, 0, name.replace("::", ".") or path)
@@ -199,6 +217,7 @@ class Conclusion:
                     outcome="failed" if failed else "passed",
                     longrepr=clean_longrepr(text, path, 1) if failed else None,
                     when=phase,
+                    user_properties=list(properties),
                 )
                 hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=node_id, location=location)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,12 @@ def write(conclusion: Conclusion, saved: SavedRun) -> Iterator[str]:
             conclusion.reports.append(path)
         except LmprogError as error:
             yield str(error)
+    if settings.on_github:
+        from pytest_lmprog.plugin import github
+
+        problem = github.append_summary(saved, os.environ)
+        if problem is not None:
+            conclusion.remarks.append(problem)
     if settings.saves_run and saved.units:
         from pytest_lmprog.harness.runs import save_run
 

@@ -59,6 +59,10 @@ def judge(run: Run, item: Any, case: Case, call: Any, report: Any) -> None:
     if outcome.verdict != "passed" or error is not None:
         _show(item, case, known, error, outcome, report)
     _attach(run, case, outcome, report)
+    if run.writes_junit:
+        from pytest_lmprog.plugin import junit
+
+        junit.add_to(item, outcome, known)
     if run.collects:
         _attach_data(run, case, known, report)
     if runner.tells_case_finished:

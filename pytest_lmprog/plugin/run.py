@@ -62,6 +62,7 @@ class Run:
         self.case: Case | None = None
         self.is_worker = hasattr(config, "workerinput")
         self.collects = self.settings.collects
+        self.writes_junit = bool(getattr(option, "xmlpath", None))
         self._collector: Any = None
         self.recorder: Recorder | None = None
         self.score: Score | None = None

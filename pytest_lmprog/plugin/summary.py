@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ def write(terminalreporter: Any, conclusion: Conclusion) -> None:
     if _is_distributed(terminalreporter.config):
         models = {result.info.model for result in conclusion.results}
         lines = [*header.lines(terminalreporter.config, models), *lines]
-    for line in lines:
+    for line in [*lines, *_annotations(terminalreporter, conclusion)]:
         terminalreporter.write_line(line)
 
 
@@ -40,9 +41,18 @@ def _lines(conclusion: Conclusion, width: int) -> list[str]:
     ]
 
 
+def _annotations(terminalreporter: Any, conclusion: Conclusion) -> list[str]:
+    if conclusion.saved is None or not conclusion.settings.on_github:
+        return []
+    from pytest_lmprog.plugin import github
+
+    return github.lines(conclusion.saved, terminalreporter, conclusion.config.rootpath, os.environ)
+
+
 def _kept(conclusion: Conclusion) -> list[str]:
     folder = conclusion.config.invocation_params.dir
-    lines = [f"report: {_shown(path, folder)}" for path in conclusion.reports]
+    lines = list(conclusion.remarks)
+    lines += [f"report: {_shown(path, folder)}" for path in conclusion.reports]
     if conclusion.stored is not None:
         number = conclusion.stored.number
         lines.append(f"saved as run {number} (lmprog runs show {number})")

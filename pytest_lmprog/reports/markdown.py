@@ -52,7 +52,7 @@ def _blocks(saved: SavedRun, verdict: RunVerdict) -> Iterator[str]:
     yield from _what_is_missing(saved)
     if results:
         yield _scores(saved, results)
-    reasons = [*_reasons(saved), *(f"- {plain(problem)}" for problem in saved.problems)]
+    reasons = [*_reasons(saved), *(f"- {_said(problem)}" for problem in saved.problems)]
     if reasons:
         yield "\n".join(_capped(reasons, _MOST_LISTED))
     for kind in (_worse, _failed, _flaky, _fixed, _known):
@@ -94,11 +94,12 @@ def _reasons(saved: SavedRun) -> Iterator[str]:
             if verdict.state in ("failed", "inconclusive", "not_judged"):
                 word = {"failed": "**failed**", "not_judged": "not judged"}.get(verdict.state, verdict.state)
                 said = "; ".join(verdict.reasons).removeprefix("not judged ")
-                yield f"- {code(unit.info.name)} {code(name)} {word}: {plain(_short(said))}"
+                yield f"- {code(unit.info.name)} {code(name)} {word}: {_said(said)}"
         if unit.info.stale and not unit.info.rebasing:
             changed = "; ".join(unit.info.stale)
-            yield f"- {code(unit.info.snapshot or unit.id)} is **stale**: {plain(_short(changed))}"
-        yield from (f"- {code(unit.info.name)}: {plain(note)}" for note in unit.notes)
+            yield f"- {code(unit.info.snapshot or unit.id)} is **stale**: {_said(changed)}"
+        notes = dict.fromkeys([*unit.info.notes, *unit.notes])
+        yield from (f"- {code(unit.info.name)}: {_said(note)}" for note in notes)
 
 
 # --- figures ------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def _now(outcome: CaseOutcome) -> str:
 
 def _why(outcome: CaseOutcome) -> str:
     words = outcome.message or outcome.detail
-    return plain(_short(words)) or "-"
+    return _said(words)
 
 
 # --- prompts, candidates, calls -----------------------------------------------------------------------
@@ -260,9 +261,9 @@ def _candidates(saved: SavedRun) -> Iterator[str]:
 def _written(saved: SavedRun) -> Iterator[str]:
     lines = []
     for written in saved.written:
-        said = f": {plain(_short(written.detail))}" if written.detail else ""
+        said = f": {_said(written.detail)}" if written.detail else ""
         lines.append(f"- {written.state}: {code(written.path)}{said}")
-        lines += [f"  - {plain(change)}" for change in written.changes]
+        lines += [f"  - {_said(change)}" for change in written.changes]
     if lines:
         yield _folded("Snapshots", "\n".join(_capped(lines, _MOST_LISTED)), is_open=True)
 
@@ -301,6 +302,11 @@ def _as_html(span: str) -> str:
     """Return code spans as HTML: within ``<summary>`` there is no Markdown."""
     parts = span.split("`")
     return "".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(parts))
+
+
+def _said(text: str) -> str:
+    """Return foreign words as one line of text that is never empty: an empty list item is a heading."""
+    return plain(_short(text)) or "(empty)"
 
 
 def _short(text: str) -> str:
