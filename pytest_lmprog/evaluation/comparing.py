@@ -21,8 +21,9 @@ def comparison(example: Example, run: Run | None) -> tuple[Any, Any] | None:
     no judge or the example has no verdict of people."""
     if run is None or LABEL not in example:
         return None
-    if isinstance(run.error, JudgeError):
-        return _plain(example[LABEL]), None
+    if run.error is not None:
+        unread = getattr(run.error, "kind", type(run.error).__name__) == JudgeError.__name__
+        return (_plain(example[LABEL]), None) if unread else None
     compared = getattr(type(run.prediction), "compared", None)  # a Judgement's; it may not be loaded
     return None if compared is None else compared(run.prediction, example[LABEL])
 

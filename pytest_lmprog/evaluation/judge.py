@@ -28,6 +28,7 @@ from pytest_lmprog.programs.context import context, current, required_lm
 from pytest_lmprog.programs.example import Prediction
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.predict import Predict
+from pytest_lmprog.programs.trace import Trace
 from pytest_lmprog.signatures import Signature
 
 if TYPE_CHECKING:
@@ -230,6 +231,20 @@ class Judge(Module):
 
     def _judgement(self, votes: list[Prediction]) -> Judgement:
         return judgement_of(self._verdicts, votes, pass_at=self.pass_at)
+
+    def rejudged(self, trace: Trace) -> Judgement | None:
+        """Return what the votes in ``trace``, of an earlier run, say by scores and ``pass_at`` as they are
+        now; None where they are not all there."""
+        answers = [call.outputs for call in trace if call.outputs is not None and "verdict" in call.outputs]
+        votes = [answer for answer in answers if self._can_read(answer)]
+        return self._judgement(votes) if len(votes) == self.votes else None
+
+    def _can_read(self, answer: Prediction) -> bool:
+        try:
+            self._read(answer)
+        except ParseError:
+            return False
+        return True
 
     def _unread(self, vote: int, error: ParseError | None) -> JudgeError:
         assert error is not None

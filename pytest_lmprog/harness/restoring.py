@@ -43,7 +43,9 @@ def restored_run(saved: SavedCase, program: Module) -> Run:
     trace = Trace(calls=calls)
     if saved.error is not None:
         return Run(None, trace, ProgramError(saved.error.message, kind=saved.error.kind))
-    return Run(_prediction(saved, calls), trace)
+    rejudged = getattr(type(program), "rejudged", None)  # a judge's votes mean what they mean to it now
+    judgement = None if rejudged is None else rejudged(program, trace)
+    return Run(_prediction(saved, calls) if judgement is None else judgement, trace)
 
 
 def _call(saved: SavedCall, predictor: Predict | None) -> PredictorCall:

@@ -301,6 +301,17 @@ def test_a_golden_without_verdict_counts_as_error_and_disagreement(goldens) -> N
     goldens.run().assert_outcomes(passed=3, xfailed=1)
 
 
+def test_a_saved_calibration_is_judged_again_without_a_call(goldens) -> None:
+    goldens.answers({**AGREES, "Noted": "!nonsense"})
+    accepted(goldens)
+    calls = goldens.calls
+    goldens.test(CALIBRATION.replace("prediction.check(example)", "assert prediction.agrees(example)"))
+    result = goldens.run("--lm-rescore=last")
+    result.assert_outcomes(passed=3, xfailed=1)
+    result.stdout.fnmatch_lines(["*judge and people: agreement 0.750, *no verdict 1 on 4 goldens*"])
+    assert goldens.calls == calls
+
+
 def test_a_partial_run_keeps_the_calibration_that_was(goldens) -> None:
     text = accepted(goldens)
     goldens.run("--lm-update", "-k", "thanks")
