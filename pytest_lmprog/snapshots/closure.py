@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
 from pytest_lmprog.snapshots.module_facts import module_facts
 from pytest_lmprog.snapshots.source import UNBOUND, Sources, SourceTree, absolute_name
 
-__all__ = ["Closure"]
+__all__ = ["Closure", "Place"]
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _READERS = frozenset({"read_text", "read_bytes", "read", "readlines", "load", "loads", "safe_load", "open"})
@@ -27,16 +28,28 @@ _SECRET = re.compile(r"key|token|secret|password|credential", re.IGNORECASE)
 _MAX_DEPTH = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a function stands: ``first`` is the line of ``def`` (not of its decorators), ``decorators``
+    are their names."""
+
+    file: str
+    first: int
+    last: int
+    decorators: tuple[str, ...] = ()
+
+
 class Closure:
     """Collects the digests of what it is given and of all that this refers to within the project.
 
     ``items`` maps a qualified name (``support.program.Triage.forward``) to 12 hexadecimal digits, or to
-    ``UNCHECKED`` for code without readable source. Names are resolved in the imported modules, so that
-    code must have been imported; nothing is run or traced.
+    ``UNCHECKED`` for code without readable source. ``places`` says where its functions stand. Names are
+    resolved in the imported modules, so that code must have been imported; nothing is run or traced.
     """
 
     def __init__(self, sources: Sources) -> None:
         self.items: dict[str, str] = {}
+        self.places: dict[str, list[Place]] = {}
         self._sources = sources
         self._seen: set[tuple[str, str]] = set()
         self._met: dict[int, Any] = {}
@@ -148,7 +161,7 @@ class Closure:
         if node is None:
             self.items[name] = UNCHECKED
             return
-        self._put(name, node_digest(node))
+        self._put_function(name, function.__code__.co_filename, node)
         self.add_cells(function)
         self.follow(module, node, but=frozenset(function.__code__.co_freevars))
 
@@ -161,6 +174,10 @@ class Closure:
         # Functions of one name (lambdas, redefinitions) share an item.
         known = self.items.get(name)
         self.items[name] = value if known in (None, value) else short(sorted([str(known), value]))
+
+    def _put_function(self, name: str, file: str, *nodes: ast.AST) -> None:
+        self._put(name, node_digest(*nodes))
+        self.places.setdefault(name, []).extend(_place(file, node) for node in nodes)
 
     def add_cells(self, function: FunctionType) -> None:
         """Take in what the closure of ``function`` holds."""
@@ -247,7 +264,7 @@ class Closure:
             elif isinstance(statement, ast.ClassDef):
                 self._add_class_node(module, statement, name)
             elif isinstance(statement, _FUNCTIONS):
-                self._put(_name(module, name), node_digest(statement))
+                self._put_function(_name(module, name), module.__file__ or "", statement)
                 self.follow(module, statement)
             elif not isinstance(statement, ast.Import):
                 constants.append(statement)
@@ -274,7 +291,7 @@ class Closure:
                 methods.setdefault(statement.name, []).append(statement)
         self._put(_name(module, qualname), node_digest(_shell(node)))
         for method, nodes in methods.items():
-            self._put(_name(module, f"{qualname}.{method}"), node_digest(*nodes))
+            self._put_function(_name(module, f"{qualname}.{method}"), module.__file__ or "", *nodes)
         self.follow(module, node)
 
     def add_member(self, cls: type, name: str) -> None:
@@ -323,6 +340,16 @@ class Closure:
         for node in nodes:
             for name in _self_attributes(node):
                 self.add_named_member(module, qualname, name)
+
+
+def _place(file: str, node: Any) -> Place:
+    decorators = (_last_name(decorator) for decorator in getattr(node, "decorator_list", ()))
+    return Place(file, node.lineno, node.end_lineno or node.lineno, tuple(decorators))
+
+
+def _last_name(decorator: ast.expr) -> str:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
 
 
 def _has_no_file(function: FunctionType) -> bool:

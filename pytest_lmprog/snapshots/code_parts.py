@@ -16,7 +16,14 @@ from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
 from pytest_lmprog.snapshots.module_facts import is_ours, settings_of
 from pytest_lmprog.snapshots.source import Sources
 
-__all__ = ["SETUP", "metric_parts", "program_part", "project_sources", "without_marks"]
+__all__ = [
+    "SETUP",
+    "metric_parts",
+    "program_closure",
+    "program_part",
+    "project_sources",
+    "without_marks",
+]
 
 _KEPT_MARKS = frozenset({"lm_metric", "parametrize", "skip", "skipif", "xfail"})
 SETUP = ("setup_method", "setup")
@@ -63,6 +70,14 @@ def program_part(
     factory: the function that made the program, where one did.
     sources: to share parsed files between parts.
     """
+    closure = program_closure(program, root=root, factory=factory, sources=sources)
+    return dict(sorted(closure.items.items()))
+
+
+def program_closure(
+    program: Module, *, root: Path | None = None, factory: Any = None, sources: Sources | None = None
+) -> Closure:
+    """Return what ``program_part`` is made of, with the places of the functions."""
     closure = Closure(sources or project_sources(root, type(program)))
     if isinstance(factory, FunctionType):
         closure.add_function(factory)
@@ -77,7 +92,7 @@ def program_part(
             closure.items[f"{type(module).__name__} {label}"] = short(settings_of(module))
         else:
             closure.add_attributes(label, module)
-    return dict(sorted(closure.items.items()))
+    return closure
 
 
 def metric_parts(
