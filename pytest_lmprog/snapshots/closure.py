@@ -30,11 +30,12 @@ _MAX_DEPTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a function stands: ``first`` is the line of ``def`` (not of its decorators), ``decorators``
-    are their names."""
+    """Where a function stands: from the line of ``def`` (not of its decorators) to the end, its body from
+    the line ``body`` on; ``decorators`` are their names."""
 
     file: str
     first: int
+    body: int
     last: int
     decorators: tuple[str, ...] = ()
 
@@ -344,7 +345,8 @@ class Closure:
 
 def _place(file: str, node: Any) -> Place:
     decorators = (_last_name(decorator) for decorator in getattr(node, "decorator_list", ()))
-    return Place(file, node.lineno, node.end_lineno or node.lineno, tuple(decorators))
+    body = node.body[0] if isinstance(node.body, list) else node.body
+    return Place(file, node.lineno, body.lineno, node.end_lineno or node.lineno, tuple(decorators))
 
 
 def _last_name(decorator: ast.expr) -> str:
