@@ -101,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reading(commands)
     _add_deciding(commands)
     _add_runs(commands)
+    _add_cov(commands)
     _add_cache(commands)
     return parser
 
@@ -193,6 +194,17 @@ def _add_runs(commands: _Commands) -> None:
     rescore = commands.add_parser("rescore", help=text, prefix_chars="\0", add_help=False)
     rescore.set_defaults(command="rescore:rescore")
     rescore.add_argument("arguments", nargs=argparse.REMAINDER)
+
+
+def _add_cov(commands: _Commands) -> None:
+    cov = _add(commands, "cov", "cov:cov", "tell what no example exercised in the last run with --lm-cov")
+    cov.add_argument(
+        "target",
+        nargs="?",
+        metavar="PATH[:LINE]",
+        help="a file of a program; with a line: the examples that reach it",
+    )
+    cov.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add_cache(commands: _Commands) -> None:

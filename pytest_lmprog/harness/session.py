@@ -52,6 +52,7 @@ from pytest_lmprog.snapshots.store import read_if_any
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.compiling import CompileOutcome
+    from pytest_lmprog.harness.coverage.recorder import CoverageRecorder
     from pytest_lmprog.harness.dryrun import UnitBound
     from pytest_lmprog.harness.finishing import Written
     from pytest_lmprog.harness.rescoring import Rescoring
@@ -189,11 +190,19 @@ class Session:
             concurrency=self.settings.concurrency,
             ahead=self._ahead(),
             executor=self.executor() if self._ahead() != 0 else None,
+            watch=self.coverage.watch if self.settings.cov else None,
         )
 
+    @cached_property
+    def coverage(self) -> CoverageRecorder:
+        """Watches the runs of programs (``--lm-cov``)."""
+        from pytest_lmprog.harness.coverage.recorder import CoverageRecorder
+
+        return CoverageRecorder(self.settings.rootdir)
+
     def _ahead(self) -> int | None:
-        if self.settings.record == "none":
-            return 0  # nothing to wait for: a thread would only cost
+        if self.settings.record == "none" or self.settings.cov:
+            return 0  # nothing to wait for: a thread would only cost; what is watched runs one by one
         if self._one_ahead:
             return 1
         # A worker does not know which cases will be its own: it looks ahead only as far as it can ask.

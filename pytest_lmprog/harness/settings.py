@@ -143,6 +143,15 @@ OPTIONS: tuple[Option, ...] = (
         default=False,
     ),
     Option(
+        "cov",
+        _bool,
+        "report which lines and branches of the programs no example exercises, and which predictors and "
+        "demos were never used; works beside pytest-cov",
+        flag=True,
+        ini=False,
+        default=False,
+    ),
+    Option(
         "record",
         _record,
         "none: replay only, a miss is an error. new: answer from recordings, then the cache, else call and "
@@ -244,6 +253,7 @@ class HarnessSettings:
     compile: bool = False
     update: bool = False
     dry_run: bool = False
+    cov: bool = False
     record: Literal["none", "new", "all"] = "new"
     model: str | None = None
     model_source: OptionSource = "default"

@@ -33,6 +33,7 @@ __all__ = ["Prepared", "UnitState", "example_digest"]
 _DIGEST = 12
 _NO_CALLS = TallyCount()
 _AS_IS = nullcontext()
+_Make = Callable[[Example, int], Run]
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,18 @@ class Prepared:
 
 class UnitState:
     """A prepared unit while its cases run. ``run`` and ``judge`` may be called from one thread at a time;
-    programs run on several."""
+    programs run on several.
+
+    ``watch`` returns what runs the program, watched (``--lm-cov``)."""
 
     def __init__(
-        self, prepared: Prepared, *, concurrency: int, ahead: int | None, executor: Any = None
+        self,
+        prepared: Prepared,
+        *,
+        concurrency: int,
+        ahead: int | None,
+        executor: Any = None,
+        watch: Callable[[Prepared, _Make], _Make] | None = None,
     ) -> None:
         self.prepared = prepared
         self.unit = prepared.unit
@@ -83,7 +92,8 @@ class UnitState:
         self._digests: dict[str, str] = {}
         self._drained = TallyCount()
         self._names = predictor_names(prepared.program)
-        self._predictions = Predictions(self._make, concurrency=concurrency, ahead=ahead, executor=executor)
+        make = self._make if watch is None else watch(prepared, self._make)
+        self._predictions = Predictions(make, concurrency=concurrency, ahead=ahead, executor=executor)
 
     @property
     def program(self) -> Module:

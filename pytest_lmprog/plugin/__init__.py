@@ -72,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
         rescoring.load(config, settings)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reports(config), "lmprog-reports")
+    if settings.cov:
+        from pytest_lmprog.plugin import covering
+
+        config.pluginmanager.register(covering.Covering(config), "lmprog-coverage")
 
 
 def _end(config: pytest.Config) -> None:

@@ -120,6 +120,7 @@ def _function(function: Function, found: Mapping[str, Any]) -> FunctionCoverage:
     taken = sum(function.holds(a) for a, _ in found["executed_branches"])
     return FunctionCoverage(
         function.name,
+        function.first,
         function.body,
         function.last,
         tuple(ran),
@@ -146,7 +147,12 @@ def _uses(log: CoverageLog) -> Iterable[UnitUse]:
             for name, count in scope.demos.items()
         }
         yield UnitUse(
-            unit, log.ran(unit), scope.expected, calls, dict(scope.demos), {n: u for n, u in unused.items() if u}
+            unit,
+            log.ran(unit),
+            scope.expected,
+            calls,
+            dict(scope.demos),
+            {n: u for n, u in unused.items() if u},
         )
 
 

@@ -29,7 +29,7 @@ class RunNote:
 
 
 class CoverageLog:
-    """The scopes of units, and the runs of their programs; many runs take the same way, which is kept once."""
+    """The scopes of units, and the runs of their programs; a way that many runs take is kept once."""
 
     def __init__(self) -> None:
         self.scopes: dict[str, UnitScope] = {}
@@ -47,7 +47,7 @@ class CoverageLog:
     def add(
         self, unit: str, example: str, rollout: int, *, arcs: Arcs, used: Iterable[tuple[str, int | None]]
     ) -> None:
-        """Take note of a run. ``used``: predictors that were called, each also with the index of each demo."""
+        """Take note of a run. ``used``: predictors that were called, also with the index of each demo."""
         used = set(used)
         note = RunNote(
             unit,

@@ -65,9 +65,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCoverage:
-    """Figures of one function; ``body`` and ``last`` are the lines of its body."""
+    """Figures of one function: it stands from ``first`` to ``last``, its body from ``body`` on."""
 
     name: str
+    first: int
     body: int
     last: int
     ran_lines: tuple[int, ...] = ()
@@ -236,4 +237,6 @@ def read_report(cache_dir: Path) -> CoverageReport:
         raise CoverageError("there is no coverage yet", hint="pytest --lm-cov") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise CoverageError(f"{path} cannot be read ({reason})", hint="pytest --lm-cov writes it anew") from None
+        raise CoverageError(
+            f"{path} cannot be read ({reason})", hint="pytest --lm-cov writes it anew"
+        ) from None

@@ -19,10 +19,12 @@ __all__ = ["Function", "UnitScope", "shown_path", "unit_scope"]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of a program: its qualified name within its module, and the lines of its body."""
+    """A function of a program: its qualified name within its module; it stands from ``first`` to ``last``,
+    its body from ``body`` on."""
 
     name: str
     file: str
+    first: int
     body: int
     last: int
 
@@ -49,7 +51,7 @@ class UnitScope:
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON data."""
-        functions = [[f.name, f.file, f.body, f.last] for f in self.functions]
+        functions = [[f.name, f.file, f.first, f.body, f.last] for f in self.functions]
         return {
             "unit": self.unit,
             "expected": self.expected,
@@ -96,7 +98,7 @@ def _without_making(closure: Closure, program: Module) -> Closure:
 
 def _functions(closure: Closure, root: Path) -> list[Function]:
     found = [
-        Function(_short(name), shown_path(place.file, root), place.body, place.last)
+        Function(_short(name), shown_path(place.file, root), place.first, place.body, place.last)
         for name, places in closure.places.items()
         for place in places
         if not _is_stub(place)
