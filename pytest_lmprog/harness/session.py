@@ -224,7 +224,7 @@ class Session:
 
     def basis(self, unit: Unit, fixture_lm: FixtureLM | None = None) -> Prepared:
         """Return the unit with its program as written, LM, scope and accepted snapshot."""
-        written = program_of(unit)
+        written = self.coverage.made(unit) if self.settings.cov else program_of(unit)
         lm = self.models.choose(unit.lm, fixture_lm)
         self._warn_of_equal_rollouts(unit, written, lm)
         snapshot = read_if_any(unit.snapshot)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -27,9 +28,9 @@ def free_tool() -> int | None:
 class MonitoringObserver:
     """See ``observer.Observer``."""
 
-    def __init__(self, tool: int) -> None:
+    def __init__(self, tool: int, root: Path) -> None:
         self._tool = tool
-        self._files = Files()
+        self._files = Files(root)
         self._arcs: Arcs | None = None
         self._last: dict[int, int] = {}  # by frame: its last line
         events = _monitoring.events
@@ -40,10 +41,11 @@ class MonitoringObserver:
         _monitoring.register_callback(tool, events.PY_RETURN, self._returned)
         _monitoring.set_events(tool, events.PY_START)
 
-    def add(self, names: Mapping[str, str]) -> None:
+    def add(self, paths: Iterable[str]) -> None:
         """See ``observer.Observer``."""
-        if self._files.add(names):
-            _monitoring.restart_events()  # code that was of no interest may be now
+        if self._files.add(paths):
+            # What was of no interest is now. Others hear old events again, hence only where it must be.
+            _monitoring.restart_events()
 
     @contextmanager
     def watching(self) -> Iterator[Arcs]:

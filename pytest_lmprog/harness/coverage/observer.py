@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import CodeType
 from typing import Protocol
 
@@ -21,26 +22,26 @@ Arc = tuple[int, int]
 number of its first line."""
 
 Arcs = dict[str, set[Arc]]
-"""By file, as it is called in what is noted."""
+"""By file: its path from the root, with forward slashes."""
 
 
 class Files:
-    """The files that are watched, by what they are called in what is noted."""
+    """The files that are watched, by their path from ``root``: all within it that belong to no environment,
+    and what is added."""
 
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+    def __init__(self, root: Path) -> None:
+        self._root = os.path.realpath(root)
+        self._added: set[str] = set()
         self._of_code: dict[CodeType, str | None] = {}
         self._of_path: dict[str, str | None] = {}
 
-    def add(self, names: Mapping[str, str]) -> bool:
-        """Watch more files, by path. Return whether any is new."""
-        new = {os.path.realpath(path): name for path, name in names.items()}
-        if new.keys() <= self._names.keys():
-            return False
-        self._names.update(new)
+    def add(self, paths: Iterable[str]) -> bool:
+        """Watch more files. Return whether any of them was not watched so far."""
+        new = {path for path in paths if self._path(path) is None}
+        self._added |= {os.path.realpath(path) for path in new}
         self._of_code.clear()
         self._of_path.clear()
-        return True
+        return bool(new)
 
     def name_of(self, code: CodeType) -> str | None:
         """Return what the file of ``code`` is called, or None where it is not watched. What runs when a
@@ -53,15 +54,20 @@ class Files:
 
     def _path(self, path: str) -> str | None:
         if path not in self._of_path:
-            self._of_path[path] = self._names.get(os.path.realpath(path))
+            self._of_path[path] = None if path.startswith("<") else self._shown(os.path.realpath(path))
         return self._of_path[path]
+
+    def _shown(self, path: str) -> str | None:
+        if path.startswith(self._root + os.sep) and "site-packages" not in path:
+            return os.path.relpath(path, self._root).replace(os.sep, "/")
+        return path.replace(os.sep, "/") if path in self._added else None
 
 
 class Observer(Protocol):
     """Watches one block at a time, and every thread that is at work meanwhile."""
 
-    def add(self, names: Mapping[str, str]) -> None:
-        """Watch more files: path -> what it is called in what is noted."""
+    def add(self, paths: Iterable[str]) -> None:
+        """Watch files outside of the root too."""
 
     def watching(self) -> AbstractContextManager[Arcs]:
         """Note in the value that is yielded what runs within the block."""
@@ -71,14 +77,14 @@ class Observer(Protocol):
         """Stop for good, and leave nothing behind in the interpreter."""
 
 
-def make_observer() -> Observer:
-    """Return an observer that fits this Python. Only one is to be open at a time."""
+def make_observer(root: Path) -> Observer:
+    """Return an observer of the files in ``root`` that fits this Python."""
     if sys.version_info >= (3, 12):
         from pytest_lmprog.harness.coverage.monitoring import MonitoringObserver, free_tool
 
         tool = free_tool()
         if tool is not None:
-            return MonitoringObserver(tool)
+            return MonitoringObserver(tool, root)
     from pytest_lmprog.harness.coverage.tracing import TracingObserver
 
-    return TracingObserver()
+    return TracingObserver(root)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.coverage.log import CoverageLog
 from pytest_lmprog.harness.coverage.observer import Arcs, Observer, make_observer
-from pytest_lmprog.harness.coverage.scope import UnitScope, unit_scope
+from pytest_lmprog.harness.coverage.scope import unit_scope
 from pytest_lmprog.harness.preparing import program_of
+from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.programs import Example, Module, Run
 
 if TYPE_CHECKING:
@@ -29,14 +29,27 @@ class CoverageRecorder:
     def __init__(self, root: Path) -> None:
         self.log = CoverageLog()
         self._root = root
-        self._observer: Observer | None = None
+        self._making: dict[str, Arcs] = {}
+
+    @cached_property
+    def _observer(self) -> Observer:
+        return make_observer(self._root)
+
+    def made(self, unit: Unit) -> Module:
+        """Return the program of a unit, as ``program_of`` does: what making it runs is covered too."""
+        with self._observer.watching() as arcs:
+            program = program_of(unit)
+        for file, found in arcs.items():
+            self._making.setdefault(unit.id, {}).setdefault(file, set()).update(found)
+        return program
 
     def watch(self, prepared: Prepared, make: Make) -> Make:
-        """Return ``make``, watched. The program is made once more: what making it runs is covered too."""
-        unit = prepared.unit
+        """Return ``make``, watched."""
+        unit, observer = prepared.unit, self._observer
         scope = unit_scope(unit, prepared.written, prepared.program, self._root)
-        observer = self._watching(scope)
-        self.log.add_scope(scope, self._making(prepared, observer))
+        files = {function.file for function in scope.functions}
+        observer.add(str(self._root / file) for file in files)
+        self.log.add_scope(scope, _within(files, self._making.get(unit.id, {})))
         demos = _Demos(prepared.program)
 
         def made(example: Example, rollout: int) -> Run:
@@ -46,29 +59,20 @@ class CoverageRecorder:
                     run = make(example, rollout)
                 finally:
                     used = () if run is None else demos.used(run)
-                    self.log.add(unit.id, example.id, rollout, arcs=arcs, used=used)
+                    self.log.add(unit.id, example.id, rollout, arcs=_within(files, arcs), used=used)
             return run
 
         return made
 
-    def _watching(self, scope: UnitScope) -> Observer:
-        if self._observer is None:
-            self._observer = make_observer()
-        self._observer.add({str(self._root / f.file): f.file for f in scope.functions})
-        return self._observer
-
-    def _making(self, prepared: Prepared, observer: Observer) -> Arcs:
-        if isinstance(prepared.unit.program, Module):
-            return {}
-        with observer.watching() as arcs, suppress(LmprogError):
-            program_of(prepared.unit)
-        return arcs
-
     def close(self) -> None:
         """Stop watching."""
-        if self._observer is not None:
+        if "_observer" in vars(self):
             self._observer.close()
-            self._observer = None
+            del self._observer
+
+
+def _within(files: Collection[str], arcs: Arcs) -> Arcs:
+    return {file: found for file, found in arcs.items() if file in files}
 
 
 class _Demos:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import dis
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,13 +23,13 @@ _RETURNS = frozenset(dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST"
 class TracingObserver:
     """See ``observer.Observer``."""
 
-    def __init__(self) -> None:
-        self._files = Files()
+    def __init__(self, root: Path) -> None:
+        self._files = Files(root)
         self._arcs: Arcs | None = None
 
-    def add(self, names: Mapping[str, str]) -> None:
+    def add(self, paths: Iterable[str]) -> None:
         """See ``observer.Observer``."""
-        self._files.add(names)
+        self._files.add(paths)
 
     @contextmanager
     def watching(self) -> Iterator[Arcs]:

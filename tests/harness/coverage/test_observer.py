@@ -176,8 +176,7 @@ def drive(tmp_path: Path) -> Callable[[ModuleType, int], None]:
 
 @pytest.fixture(params=["own", "trace function"])
 def observer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Observer]:
-    made = make_observer() if request.param == "own" else TracingObserver()
-    made.add({str(tmp_path / "watched.py"): "watched.py"})
+    made = make_observer(tmp_path) if request.param == "own" else TracingObserver(tmp_path)
     yield made
     made.close()
 
@@ -274,10 +273,10 @@ def test_notes_each_block_afresh_and_nothing_outside(observer, module):
     assert {line for arc in second["watched.py"] for line in arc} == {-6, 7, 9, 12, 13}
 
 
-def test_notes_nothing_of_other_files(observer, module, drive):
+def test_notes_nothing_of_what_lies_elsewhere(observer, module, drive):
     with observer.watching() as arcs:
         drive(module, 1)
-    assert set(arcs) == {"watched.py"}
+    assert set(arcs) == {"watched.py", "driver.py"}
 
 
 def test_notes_threads_and_coroutines(observer, module):
@@ -299,20 +298,20 @@ def test_leaves_nothing_behind(observer, module):
         assert sys.monitoring.get_tool(4) is None
 
 
-def test_a_file_added_later_is_noted(tmp_path):
+def test_files_elsewhere_are_noted_once_they_are_added(tmp_path):
     module = load(tmp_path / "watched.py", SOURCE)
-    observer = make_observer()
+    observer = make_observer(tmp_path / "elsewhere")
     try:
         with observer.watching() as none:
             module.branches(1)
-        observer.add({str(tmp_path / "watched.py"): "w"})
+        observer.add([str(tmp_path / "watched.py")])
         with observer.watching() as some:
             module.branches(1)
     finally:
         observer.close()
     assert none == {}
     assert isinstance(some, dict)
-    assert (-6, 7) in some["w"]
+    assert (-6, 7) in some[(tmp_path / "watched.py").as_posix()]
 
 
 def test_arcs_are_by_name(observer: Observer) -> None:
