@@ -56,7 +56,7 @@ def _head(context: Context, path: Path, snapshot: Snapshot) -> Iterator[Line]:
     yield line(f"{context.shown(path)}: {header.program}{model}{how}", "muted")
     if snapshot.calibration is not None:
         figures = snapshot.calibration.figures.items()
-        shown = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in figures)
+        shown = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures)
         yield line(f"calibrated against people: {shown}", "muted")
     if header.stopped:
         yield line(f"the compile was stopped by its {header.stopped}", "warning")
