@@ -12,14 +12,16 @@ CASES, ROUNDS = 5000, 5
 
 
 def run() -> list[Row]:
-    """Measure both, turn by turn."""
+    """Measure all, turn by turn."""
     with tempfile.TemporaryDirectory() as folder:
-        ours = unit_project(Path(folder) / "ours", CASES)
+        bare = unit_project(Path(folder) / "bare", CASES)
+        kept = unit_project(Path(folder) / "kept", CASES, snapshot=True)
         empty = empty_project(Path(folder) / "empty", CASES)
-        times = [(seconds(ours), seconds(empty)) for _ in range(ROUNDS)]
-    replay, base = (min(side) for side in zip(*times, strict=True))
+        times = [(seconds(bare), seconds(kept), seconds(empty)) for _ in range(ROUNDS)]
+    replay, restored, base = (min(side) for side in zip(*times, strict=True))
     return [
         Row(f"replay of {CASES:,} cases", replay, "s"),
         Row(f"{CASES:,} empty parametrized tests", base, "s"),
         Row("replay / empty", replay / base, "ratio", 1.45),
+        Row("replay with a snapshot / empty", restored / base, "ratio", 1.45),
     ]

@@ -1,4 +1,5 @@
-"""The start of a replay run: one case, against one empty test; whole processes, by turns, best of each."""
+"""The start of a replay run: one case, without and with a snapshot, against one empty test; whole processes,
+by turns, best of each."""
 
 from __future__ import annotations
 
@@ -12,14 +13,16 @@ ROUNDS = 9
 
 
 def run() -> list[Row]:
-    """Measure both, turn by turn."""
+    """Measure all, turn by turn."""
     with tempfile.TemporaryDirectory() as folder:
-        ours = unit_project(Path(folder) / "ours", 1)
+        bare = unit_project(Path(folder) / "bare", 1)
+        kept = unit_project(Path(folder) / "kept", 1, snapshot=True)
         empty = empty_project(Path(folder) / "empty", 1)
-        times = [(seconds(ours), seconds(empty)) for _ in range(ROUNDS)]
-    replay, base = (min(side) * 1000 for side in zip(*times, strict=True))
+        times = [(seconds(bare), seconds(kept), seconds(empty)) for _ in range(ROUNDS)]
+    replay, restored, base = (min(side) * 1000 for side in zip(*times, strict=True))
     return [
         Row("replay of one case", replay, "ms"),
         Row("one empty test", base, "ms"),
         Row("start of a replay over pytest's own", replay - base, "ms", 150),
+        Row("the same with a snapshot", restored - base, "ms", 150),
     ]

@@ -53,8 +53,8 @@ def test_team(example):
 """
 
 
-def unit_project(folder: Path, cases: int) -> Path:
-    """Write a project with one metric on ``cases`` examples, and record its answers."""
+def unit_project(folder: Path, cases: int, *, snapshot: bool = False) -> Path:
+    """Write a project with one metric on ``cases`` examples, record its answers, and make its snapshot."""
     folder.mkdir(parents=True)
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
@@ -65,7 +65,7 @@ def unit_project(folder: Path, cases: int) -> Path:
     )
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "rows.jsonl").write_text(text, encoding="utf-8")
-    seconds(folder, record="new")
+    seconds(folder, *(["--lm-update"] if snapshot else []), record="new")
     return folder
 
 
