@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_lmprog.harness.ratchet import REPORTED
+from pytest_lmprog.harness.ratchet import REPORTED, VerdictKind
 from pytest_lmprog.harness.results import CaseOutcome, MetricResult
 from pytest_lmprog.harness.saved import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
@@ -16,7 +17,9 @@ __all__ = ["Overall", "Reason", "overall", "verdict_kind"]
 Word = Literal["PASS", "FAIL", "INCONCLUSIVE", "INCOMPLETE"]
 
 _OF_STATUS = {"pass": "passed", "fail": "failed"}
-_FAILED = ("regression", "failed", "error", "broken", "unaccepted_fix")
+_FAILED: tuple[VerdictKind, ...] = ("regression", "failed", "error", "broken", "unaccepted_fix")
+_TOLD = re.compile(r"\d+ cases? failed\b")
+_WORSE = re.compile(r"\d+ cases? got worse than the baseline\b")
 _NOUNS = {
     "regression": ("case got worse than the baseline", "cases got worse than the baseline"),
     "failed": ("case failed", "cases failed"),
@@ -65,18 +68,11 @@ def verdict_kind(outcome: CaseOutcome) -> str:
 
 def overall(saved: SavedRun) -> Overall:
     """Return the verdict on a run."""
-    failed = [*_failures(saved), *(Reason(problem) for problem in saved.problems)]
-    failed += [
-        Reason(f"snapshot not written: {item.path}" + (f": {item.detail}" if item.detail else ""), item.unit)
-        for item in saved.written
-        if item.state == "failed"
-    ]
+    failed = [*_failures(saved), *_others(saved)]
     missing, doubtful = list(_missing(saved)), list(_inconclusive(saved))
+    if not (saved.passed or failed or missing or doubtful):
+        failed = [Reason("tests other than metrics failed; pytest's own output names them")]
     word: Word = "FAIL" if failed else "INCOMPLETE" if missing else "INCONCLUSIVE" if doubtful else "PASS"
-    if word in ("PASS", "INCONCLUSIVE") and not saved.passed:
-        return Overall(
-            "FAIL", (Reason("the run failed; see pytest's own output for what is not listed here"), *doubtful)
-        )
     return Overall(word, (*missing, *failed, *doubtful))
 
 
@@ -89,14 +85,28 @@ def _failures(saved: SavedRun) -> Iterator[Reason]:
 def _metric_failures(unit: SavedUnit, metric: MetricResult) -> Iterator[Reason]:
     name = metric.info.name
     verdict = unit.verdicts.get(name)
-    if verdict is not None and verdict.fails:
-        worse = metric.with_verdict("regressed")
-        for reason in verdict.reasons or ("failed",):
-            yield Reason(reason, unit.id, name, worse if "worse" in reason else ())
+    if verdict is not None and verdict.state == "failed":
+        for reason in verdict.reasons:
+            if _WORSE.match(reason):
+                yield Reason(reason.partition(":")[0], unit.id, name, metric.with_verdict("regressed"))
+            elif not _TOLD.match(reason):
+                yield Reason(reason, unit.id, name)
     for kind in _FAILED:
         cases = tuple(dict.fromkeys(o.case for o in metric.outcomes if verdict_kind(o) == kind))
-        if cases and REPORTED[kind].outcome == "failed":  # type: ignore[index]
+        if cases and REPORTED[kind].outcome == "failed":
             yield Reason(f"{len(cases):,} {_NOUNS[kind][len(cases) > 1]}", unit.id, name, cases)
+
+
+def _others(saved: SavedRun) -> Iterator[Reason]:
+    for unit in saved.units:
+        if saved.settings.get("ci") and unit.info.stale and not unit.info.rebasing:
+            yield Reason("stale snapshot: " + "; ".join(unit.info.stale), unit.id)
+    for problem in saved.problems:
+        yield Reason(problem)
+    for item in saved.written:
+        if item.state == "failed":
+            detail = f": {item.detail}" if item.detail else ""
+            yield Reason(f"snapshot not written: {item.path}{detail}", item.unit)
 
 
 def _missing(saved: SavedRun) -> Iterator[Reason]:
@@ -115,5 +125,5 @@ def _inconclusive(saved: SavedRun) -> Iterator[Reason]:
     for unit in saved.units:
         for name, verdict in unit.verdicts.items():
             if verdict.state == "inconclusive":
-                for reason in verdict.reasons or ("inconclusive",):
-                    yield Reason(reason, unit.id, name)
+                said = "; ".join(verdict.reasons)
+                yield Reason(f"inconclusive: {said}" if said else "inconclusive", unit.id, name)

@@ -23,6 +23,7 @@ _FRAME = """<section class="cases" aria-labelledby="cases">
 <div id="viewport" class="viewport" tabindex="-1">
 <table id="rows" class="rows" role="grid" aria-labelledby="cases">
 <colgroup></colgroup><thead></thead><tbody></tbody></table>
+<p id="none" class="none" hidden>No case is left by these filters.</p>
 </div>
 <p class="muted keys"><kbd>/</kbd> search <kbd>j</kbd> <kbd>k</kbd> next, previous
 <kbd>Enter</kbd> open the trace <kbd>Esc</kbd> close</p>

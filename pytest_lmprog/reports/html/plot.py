@@ -63,15 +63,15 @@ class _Scale:
 
 
 def _scale(values: Sequence[float], *, floor: float | None = None, roof: float = math.inf) -> _Scale:
-    """Return a scale with 3 to 7 round ticks around ``values``."""
-    low = min(values) if floor is None else floor
-    high = max(values)
-    spread = (high - low) or abs(high) or 1.0
+    """Return a scale with 2 to 7 round ticks around ``values``."""
+    low, high = min(values) if floor is None else floor, max(values)
+    spread = max((high - low) or abs(high) or 1.0, abs(high) * 1e-6, 1e-9)
     power = 10.0 ** math.floor(math.log10(spread / 4))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m * 5 >= spread)
     bottom = math.floor(low / step + 1e-9) * step
+    bottom = max(0.0, min(bottom, roof - step))
     top = max(math.ceil(high / step - 1e-9) * step, bottom + step)
-    return _Scale(max(0.0, bottom), min(roof, top) if roof > bottom else top, step)
+    return _Scale(bottom, min(top, max(roof, high)), step)
 
 
 def _axis(scored: Sequence[SavedCandidate]) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.diff_html import diff_style
 from pytest_lmprog.reports.html.banner import banner, overview
 from pytest_lmprog.reports.html.data import embedded, first_rows
@@ -36,7 +37,7 @@ def html_report(saved: SavedRun) -> str:
 
 
 def _subject(saved: SavedRun) -> str:
-    return saved.units[0].info.name if len(saved.units) == 1 else "LM programs"
+    return saved.units[0].info.name if len(saved.units) == 1 else figures.count(len(saved.units), "unit")
 
 
 @cache

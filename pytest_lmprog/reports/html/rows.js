@@ -68,27 +68,32 @@ run.units.forEach((unit, unitNumber) => {
     if (index !== undefined) rowOf(outcome.case, outcome.rollout || 0).outcomes[index] = outcome;
   }
 });
-for (const row of rows) row.ranks = row.outcomes.map((outcome) => (outcome ? rankOf(outcome) : -1));
+for (const row of rows) {
+  row.ranks = row.outcomes.map((outcome) => (outcome ? rankOf(outcome) : -1));
+  row.bits = row.ranks.reduce((all, one) => (one >= 0 ? all | (1 << one) : all), 0);
+}
 
 const state = { unit: "", metric: "", split: "", tag: "", text: "", kinds: new Set(), sort: "worst", down: false };
 
-function metricOf(row) {
-  return state.metric === "" ? -1 : row.unit.info.metrics.findIndex((metric) => visible(metric.name) === state.metric);
+// Place of the metric that is looked at, by unit; -1 for units without it.
+let places = [];
+
+function look() {
+  places = state.metric === "" ? []
+    : run.units.map((unit) => unit.info.metrics.findIndex((metric) => visible(metric.name) === state.metric));
 }
 
-// The row's worst rank, or that of the metric that is looked at; KINDS.length where nothing was judged.
+// The row's verdicts as bits: all of them, or that of the metric that is looked at.
+function bits(row) {
+  if (!places.length) return row.bits;
+  const one = row.ranks[places[row.unitNumber]];
+  return one >= 0 ? 1 << one : 0;
+}
+
+// The worst of them; KINDS.length where nothing was judged.
 function rank(row) {
-  const index = state.metric === "" ? -1 : metricOf(row);
-  if (index >= 0) return row.ranks[index] < 0 ? KINDS.length : row.ranks[index];
-  let worst = KINDS.length;
-  for (const one of row.ranks) if (one >= 0 && one < worst) worst = one;
-  return worst;
-}
-
-function hasKind(row, wanted) {
-  const index = state.metric === "" ? -1 : metricOf(row);
-  if (index >= 0) return wanted.has(row.ranks[index]);
-  return row.ranks.some((one) => wanted.has(one));
+  const found = bits(row);
+  return found ? 31 - Math.clz32(found & -found) : KINDS.length;
 }
 
 // All that a search looks in, made when it is first needed.
@@ -108,7 +113,7 @@ function haystack(row) {
 
 function matches(row, words) {
   if (state.unit !== "" && String(row.unitNumber) !== state.unit) return false;
-  if (state.metric !== "" && metricOf(row) < 0) return false;
+  if (places.length && places[row.unitNumber] < 0) return false;
   if (state.split !== "" && visible(row.example.split || "") !== state.split) return false;
   if (state.tag !== "" && !(row.example.tags || []).some((tag) => visible(tag) === state.tag)) return false;
   return words.every((word) => haystack(row).includes(word));
@@ -136,11 +141,14 @@ function orderOf(name) {
 
 // The rows to show, in order, and how many there are of each kind before kinds are chosen.
 function selected() {
+  look();
   const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
   const found = rows.filter((row) => matches(row, words));
-  const counts = KINDS.map((_, one) => found.filter((row) => hasKind(row, new Set([one]))).length);
-  const view = state.kinds.size ? found.filter((row) => hasKind(row, state.kinds)) : found;
-  return { view: sorted(view), counts, total: found.length };
+  const counts = KINDS.map(() => 0), wanted = [...state.kinds].reduce((all, one) => all | (1 << one), 0);
+  for (const row of found)
+    for (let rest = bits(row); rest; rest &= rest - 1) counts[31 - Math.clz32(rest & -rest)] += 1;
+  const view = wanted ? found.filter((row) => bits(row) & wanted) : found;
+  return { view: sorted(view), counts };
 }
 
 function sorted(view) {

@@ -25,7 +25,7 @@ function columns() {
     found.push({ name: "tokens", title: "Tokens", width: "4.6rem", class: "num wide-only",
       cell: (row) => (row.tokens === null ? "" : number(row.tokens)) });
   if (rows.some((row) => row.cost))
-    found.push({ name: "cost", title: "Cost", width: "5.2rem", class: "num wide-only",
+    found.push({ name: "cost", title: "Cost", width: "6.2rem", class: "num wide-only",
       cell: (row) => (row.cost === null ? "" : money(row.cost)) });
   if (rows.some((row) => row.latency !== null))
     found.push({ name: "latency", title: "Latency", width: "5rem", class: "num wide-only",
@@ -165,6 +165,7 @@ function refresh() {
   table.setAttribute("aria-rowcount", view.length + 1);
   if (viewport.scrollTop > view.length * HEIGHT) viewport.scrollTop = 0;
   draw(true);
+  document.getElementById("none").hidden = view.length > 0;
   const named = state.metric === "" ? "" : " of " + state.metric;
   document.getElementById("shown").textContent = view.length === rows.length
     ? number(rows.length) + (rows.length === 1 ? " case" : " cases") + named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pytest_lmprog.harness.gates import MetricVerdict, rollout_figures
@@ -24,10 +24,7 @@ _STATES = {
     "inconclusive": ("warn", "? inconclusive"),
     "not_judged": ("", "\u2013 not judged"),
 }
-_LEGEND = (
-    '<p class="legend" aria-hidden="true"><i class="fill"></i> score <i class="range"></i> 95 % interval '
-    '<i class="baseline"></i> baseline <i class="gate"></i> least score allowed</p>'
-)
+_IN_TABLE = ("before", "after", "worse", "better", "reason")
 _COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("worse", ("regression", "regressed")),
     ("fixed", ("fixed", "unaccepted_fix")),
@@ -90,8 +87,18 @@ def _metrics(unit: SavedUnit, metrics: tuple[MetricResult, ...], number: int) ->
     rows = "".join(_metric(unit, metric, counts, names, number) for metric, counts in counted)
     return (
         f'<div class="scroll"><table class="metrics"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
-        f"</table></div>{_LEGEND}"
+        f"</table></div>{_legend(metrics)}"
     )
+
+
+def _legend(metrics: Sequence[MetricResult]) -> str:
+    marks = [("fill", "score"), ("range", "95 % interval")]
+    marks += [("baseline", "baseline")] if any(m.info.baseline is not None for m in metrics) else []
+    marks += (
+        [("gate", "least score allowed")] if any(m.info.gate.min_score is not None for m in metrics) else []
+    )
+    said = " ".join(f'<i class="{name}"></i> {words}' for name, words in marks)
+    return f'<p class="legend" aria-hidden="true">{said}</p>'
 
 
 def _counts(metric: MetricResult) -> dict[str, int]:
@@ -133,7 +140,7 @@ def _said(metric: MetricResult, verdict: MetricVerdict) -> Iterator[str]:
     tone = _STATES[verdict.state][0]
     for reason in verdict.reasons:
         yield f'<span class="{tone}">{text(reason)}</span>'
-    shown = [f"{name.replace('_', ' ')} {_figure(value)}" for name, value in verdict.figures.items()]
+    shown = list(_decided_by(verdict))
     if shown:
         yield f'<span class="muted">{text(_DOT.join(shown))}</span>'
     rollouts = rollout_figures(metric)
@@ -148,13 +155,23 @@ def _said(metric: MetricResult, verdict: MetricVerdict) -> Iterator[str]:
         yield f'<span class="muted">in the baseline but gone: {gone}</span>'
 
 
+def _decided_by(verdict: MetricVerdict) -> Iterator[str]:
+    """Yield the figures of a verdict that a reader cannot see in the table."""
+    if verdict.state == "passed" and verdict.figures.get("decided_by") != "statistics":
+        return
+    for name, value in verdict.figures.items():
+        if name not in _IN_TABLE and value not in (None, [], (), {}):
+            yield f"{name.replace('_', ' ')} {_figure(value)}"
+
+
 def _figure(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
-        return figures.listed([_figure(item) for item in value], 6) if value else "none"
+        joint = " to " if len(value) == 2 and all(isinstance(item, float) for item in value) else ", "
+        return joint.join(_figure(item) for item in value[:6]) + (" ..." if len(value) > 6 else "")
     if isinstance(value, dict):
         return ", ".join(f"{name} {_figure(item)}" for name, item in value.items())
     return str(value)
