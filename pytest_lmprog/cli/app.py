@@ -142,6 +142,9 @@ def _add_reading(commands: _Commands) -> None:
     check.add_argument(
         "paths", nargs="*", metavar="PATH", help="folders, snapshots, or files that snapshots depend on (all)"
     )
+    check.add_argument(
+        "--staged", action="store_true", help="judge what git is about to commit, not the working tree"
+    )
     check.add_argument("--json", action="store_true", help="as JSON")
 
 

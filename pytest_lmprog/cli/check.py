@@ -60,11 +60,23 @@ class _Checked:
 
 def check(context: Context, args: argparse.Namespace) -> int:
     """Judge snapshots, pending ones and recordings; exit with 1 where there is a finding."""
+    if not args.staged:
+        return _check(context, args, ())
+    from pytest_lmprog.cli.staged import staged
+
+    # What awaits review need not be staged to be forgotten.
+    pending = [_pending(context, path) for path in find([context.root]).pending]
+    with staged(context) as index:
+        return _check(index, args, pending)
+
+
+def _check(context: Context, args: argparse.Namespace, pending: Sequence[Finding]) -> int:
     found, related = _targets(context, args.paths)
     judge = Judge(context.shown)
     checked = [c for path in found.accepted if (c := _checked(context, judge, path, related)) is not None]
     findings = [finding for c in checked for finding in c.findings]
     findings += [_pending(context, path) for path in found.pending]
+    findings += [finding for finding in pending if finding not in findings]
     findings += [f for path in found.recordings for f in _conflicts(context, path)]
     findings.sort(key=lambda f: (f.path, f.line or 0))
     if args.json:
