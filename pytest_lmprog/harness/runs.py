@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def _folder(cache_dir: Path) -> Path:
 
 
 def _placed(folder: Path, data: bytes) -> StoredRun:
-    temporary = folder / f".{os.getpid()}.tmp"
+    temporary = folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
     try:
         temporary.write_bytes(data)
         number = max((run.number for run in _runs(folder)), default=0) + 1

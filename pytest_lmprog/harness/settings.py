@@ -241,7 +241,8 @@ class HarnessSettings:
     limit, repeat: None where not given.
     cache_dir: absolute.
     report: absolute paths of the reports to write.
-    rescore: which saved run the metrics are applied to, or None; a path in it is relative to ``cwd``.
+    rescore: which saved run the metrics are applied to, or None; a path in it is relative to ``cwd``
+        (the rootdir where that is None).
     keep_runs: saved runs that are kept.
     in_ci: the environment says CI.
     on_github: it is GitHub Actions that runs us.
@@ -266,7 +267,7 @@ class HarnessSettings:
     store_messages: bool = True
     report: tuple[Path, ...] = ()
     rescore: str | None = None
-    cwd: Path = Path()
+    cwd: Path | None = None
     keep_runs: int = 20
     in_ci: bool = False
     on_github: bool = False
@@ -309,13 +310,13 @@ class HarnessSettings:
             )
         if values["rescore"] is not None:
             values["record"] = _rescoring(values, found["record"])
-        values["cwd"] = cwd or rootdir
         on_github = values.pop("github") == "auto" and sources.env.get("GITHUB_ACTIONS") == "true"
-        base = rootdir if found["report"][1] == "ini" else values["cwd"]
+        base = rootdir if cwd is None or found["report"][1] == "ini" else cwd
         values["report"] = tuple(dict.fromkeys(base / os.path.expanduser(name) for name in values["report"]))
         return cls(
             rootdir=rootdir,
             **values,
+            cwd=cwd,
             model_source=found["model"][1],
             in_ci=ci,
             on_github=on_github,
@@ -346,7 +347,7 @@ class HarnessSettings:
     @property
     def collects(self) -> bool:
         """Whether something wants the data of every case: a report, GitHub's annotations, or a saved run."""
-        return bool(self.report) or self.on_github or self.saves_run
+        return not self.dry_run and (bool(self.report) or self.on_github or self.saves_run)
 
     @property
     def writes_baseline(self) -> bool:

@@ -22,7 +22,7 @@ def load(config: pytest.Config, settings: HarnessSettings) -> None:
     """Read the saved run. Raises pytest.UsageError where it cannot be used."""
     assert settings.rescore is not None
     try:
-        path = run_path(settings.cache_dir, settings.rescore, cwd=settings.cwd)
+        path = run_path(settings.cache_dir, settings.rescore, cwd=settings.cwd or settings.rootdir)
         config.stash[_LOADED] = (load_run_file(path), run_name(path))
     except LmprogError as error:
         raise pytest.UsageError(str(error)) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import jsonschema
 import pytest
 from hypothesis import given
 
@@ -12,7 +13,10 @@ from pytest_lmprog.harness.results import CaseOutcome
 from pytest_lmprog.harness.saved import SavedRun
 from pytest_lmprog.harness.saved_cases import SavedCase
 from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.reports.json_report import json_report, json_schema
 from tests.harness.saved_runs import case, saved_runs, small_run
+
+validate = jsonschema.Draft202012Validator(json_schema()).validate
 
 
 @given(saved_runs)
@@ -79,3 +83,16 @@ def test_a_run_that_lacks_something_is_not_complete(changes: dict[str, object]) 
     assert run.complete
     assert not replace(run, **changes).complete  # type: ignore[arg-type]
     assert replace(run, **changes).to_plain()["complete"] is False  # type: ignore[arg-type]
+
+
+@given(saved_runs)
+def test_a_report_fits_the_schema(run: SavedRun) -> None:
+    validate(json.loads(json_report(run)))
+
+
+def test_the_schema_refuses_what_is_none() -> None:
+    data = json.loads(json_report(small_run({"a": "bug"})))
+    validate(data)
+    for broken in ({**data, "format": 2}, {**data, "units": [{}]}, {**data, "more": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            validate(broken)
