@@ -6,10 +6,9 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pytest_lmprog.cli.context import Context
-from pytest_lmprog.harness.runs import LAST, load_run_file, run_path
+from pytest_lmprog.harness.runs import LAST, run_path
 
 __all__ = ["rescore"]
 
@@ -34,8 +33,6 @@ def rescore(context: Context, args: argparse.Namespace) -> int:
         return 0
     name, rest = _split(args.arguments)
     path = run_path(context.project.settings.cache_dir, name, cwd=context.cwd)
-    if not _names_tests(context, rest):
-        rest = [*rest, *_modules(context, path)]
     sys.stdout.flush()
     # A process of its own, as pytest wants to see modules imported first (for its assertions).
     return subprocess.run(
@@ -48,15 +45,3 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
     if arguments and (arguments[0] == LAST or arguments[0].isdecimal() or arguments[0].endswith(".json")):
         return arguments[0], list(arguments[1:])
     return LAST, list(arguments)
-
-
-def _names_tests(context: Context, arguments: Sequence[str]) -> bool:
-    """Whether there is a file, folder or node id among the arguments."""
-    paths = [argument.partition("::")[0] for argument in arguments if not argument.startswith("-")]
-    return any((context.cwd / path).exists() for path in paths)
-
-
-def _modules(context: Context, run: Path) -> list[str]:
-    """Return the test modules of the run's units, those that are still there."""
-    modules = dict.fromkeys(unit.info.module_id for unit in load_run_file(run).units)
-    return [str(path) for module in modules if (path := context.root / module).is_file()]

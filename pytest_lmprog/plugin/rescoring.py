@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +20,23 @@ _LOADED: pytest.StashKey[tuple[SavedRun, str]] = pytest.StashKey()
 
 
 def load(config: pytest.Config, settings: HarnessSettings) -> None:
-    """Read the saved run. Raises pytest.UsageError where it cannot be used."""
+    """Read the saved run. Where no test is named, the modules of its units are collected.
+
+    Raises pytest.UsageError where it cannot be used."""
     assert settings.rescore is not None
     try:
         path = run_path(settings.cache_dir, settings.rescore, cwd=settings.cwd or settings.rootdir)
         config.stash[_LOADED] = (load_run_file(path), run_name(path))
     except LmprogError as error:
         raise pytest.UsageError(str(error)) from None
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        modules = _modules(config.stash[_LOADED][0], config.rootpath)
+        config.args[:] = modules or config.args
+
+
+def _modules(saved: SavedRun, root: Path) -> list[str]:
+    modules = dict.fromkeys(unit.info.module_id for unit in saved.units)
+    return [str(path) for module in modules if (path := root / module).is_file()]
 
 
 def name_of(config: pytest.Config) -> str:
