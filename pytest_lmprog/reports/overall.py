@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from pytest_lmprog.harness.ratchet import REPORTED, VerdictKind
 from pytest_lmprog.harness.results import CaseOutcome, MetricResult
 from pytest_lmprog.harness.saved import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
+from pytest_lmprog.reports.summing import Word, run_verdict
 
 __all__ = ["Overall", "Reason", "overall", "verdict_kind"]
-
-Word = Literal["PASS", "FAIL", "INCONCLUSIVE", "INCOMPLETE"]
 
 _OF_STATUS = {"pass": "passed", "fail": "failed"}
 _FAILED: tuple[VerdictKind, ...] = ("regression", "failed", "error", "broken", "unaccepted_fix")
@@ -67,13 +65,12 @@ def verdict_kind(outcome: CaseOutcome) -> str:
 
 
 def overall(saved: SavedRun) -> Overall:
-    """Return the verdict on a run."""
+    """Return the verdict on a run, in the word that every report has for it."""
     failed = [*_failures(saved), *_others(saved)]
-    missing, doubtful = list(_missing(saved)), list(_inconclusive(saved))
-    if not (saved.passed or failed or missing or doubtful):
+    word = "FAIL" if failed else run_verdict(saved).word
+    if word == "FAIL" and not failed:
         failed = [Reason("tests other than metrics failed; pytest's own output names them")]
-    word: Word = "FAIL" if failed else "INCOMPLETE" if missing else "INCONCLUSIVE" if doubtful else "PASS"
-    return Overall(word, (*missing, *failed, *doubtful))
+    return Overall(word, (*_missing(saved), *failed, *_inconclusive(saved)))
 
 
 def _failures(saved: SavedRun) -> Iterator[Reason]:

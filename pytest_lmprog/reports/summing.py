@@ -49,7 +49,7 @@ def _failures(saved: SavedRun) -> Iterator[str]:
     failed = sum(outcome.verdict in _FAILING for outcome in outcomes)
     if failed:
         yield f"{count(failed, 'case')} failed"
-    gates = sum(verdict.fails for unit in saved.units for verdict in unit.verdicts.values())
+    gates = sum(verdict.state == "failed" for unit in saved.units for verdict in unit.verdicts.values())
     if gates:
         yield (
             f"{count(gates, 'metric')} below its gate" if gates == 1 else f"{gates} metrics below their gates"

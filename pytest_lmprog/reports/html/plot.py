@@ -124,7 +124,7 @@ def _grid(across: _Scale, up: _Scale) -> Iterator[str]:
 def _points(
     scored: Sequence[SavedCandidate], places: Mapping[int, tuple[float, float]], measure: str
 ) -> Iterator[str]:
-    named: dict[tuple[int, int], list[str]] = {}
+    named: dict[tuple[int, int], list[SavedCandidate]] = {}
     for candidate in sorted(scored, key=lambda c: (c.winner, c.index)):  # the winner is drawn last, on top
         x, y = places[candidate.index]
         kind = "point winner" if candidate.winner else "point"
@@ -133,10 +133,11 @@ def _points(
         radius = 7 if candidate.winner else 5
         place = f'cx="{x:.2f}%" cy="{100 - y:.2f}%" r="{radius}"'
         yield f'<circle class="{kind}" {place}><title>{title}</title></circle>'
-        named.setdefault((round(x), round(y)), []).append(str(candidate.index))
-    for (x_near, y_near), names in named.items():
+        named.setdefault((round(x), round(y)), []).append(candidate)
+    for (x_near, y_near), group in named.items():
         anchor = ' text-anchor="end" dx="-10"' if x_near > 88 else ' dx="10"'
-        label = text(figures.listed(names, 4))
+        label = text(figures.listed([str(candidate.index) for candidate in group], 4))
+        anchor += ' class="winner"' if any(candidate.winner for candidate in group) else ""
         yield f'<text x="{x_near}%" y="{100 - y_near}%" dy="4"{anchor}>{label}</text>'
 
 

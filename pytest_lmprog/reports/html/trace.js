@@ -45,7 +45,7 @@ function comparison(row) {
       cell(prediction, name in prediction), cell(fields, labels.includes(name)));
   });
   return el("table", { class: "compare" }, el("thead", {}, el("tr", {}, el("th", {}, ""), el("th", { scope: "col" }, "Output"),
-    el("th", { scope: "col" }, "Example's"))), el("tbody", {}, ...body));
+    el("th", { scope: "col" }, "Expected"))), el("tbody", {}, ...body));
 }
 
 function content(message) {
