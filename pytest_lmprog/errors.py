@@ -241,14 +241,16 @@ class MetricError(LmprogError):
 
 
 class JudgeError(AnswerError, MetricError):
-    """An LM judge gave no verdict that can be read. ``answer`` is the text as the LM gave it.
+    """An LM judge gave no verdict that can be read. ``answer`` is the text as the LM gave it, ``reason`` why
+    it cannot be read.
 
     In a metric it is the metric's own failure and never scored; where the judge is the program under test
     (a calibration) it is the program's, and counts as failed."""
 
-    def __init__(self, message: str, *, answer: str = "", hint: str | None = None) -> None:
+    def __init__(self, message: str, *, answer: str = "", reason: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.answer = answer
+        self.reason = reason or message
 
 
 class CompileError(LmprogError):

@@ -44,7 +44,7 @@ class Compared:
     @property
     def text(self) -> str:
         """Both verdicts and the reason in words."""
-        said = NO_VERDICT if self.judge is None else f"says {self.judge!r}"
+        said = "gave no verdict" if self.judge is None else f"says {self.judge!r}"
         why = f": {self.reason}" if self.reason else ""
         return f"{self.golden}: people say {self.people!r}, the judge {said}{why}"
 
@@ -192,7 +192,7 @@ def calibrate(judge: Judge, goldens: Any, label: str = LABEL) -> Calibration:
         try:
             return compared(data[index].id, people, judge(**rows[index]))
         except JudgeError as error:
-            return Compared(data[index].id, people, None, error.message)
+            return Compared(data[index].id, people, None, error.reason)
 
     if judge.in_parallel:
         return Calibration(tuple(in_parallel(one, len(data))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.errors import JudgeError, LmprogWarning, ParseError
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from pytest_lmprog.lm.types import LanguageModel
 
 __all__ = ["Judge"]
+
+
+_AS_IS = nullcontext()
 
 
 class Judge(Module):
@@ -73,7 +77,7 @@ class Judge(Module):
     retries: how often a vote that cannot be read is asked anew, as a further rollout.
     lm: the judge's own LM, or its name; without it, the one that is configured or under test.
     adapter: its own adapter.
-    name: what it is called in messages.
+    name: what it is called in messages; no part of the prompt.
     params: request parameters (``temperature``, ``max_tokens``). Without ``temperature``, one vote by an LM
         of its own is asked for at 0, several at 1.0, unless that LM sets another.
 
@@ -99,7 +103,7 @@ class Judge(Module):
         self.name = checked_name(name)
         with naming(self.name):
             signature, verdicts = judge_signature(
-                rubric, inputs=inputs, verdict=verdict, scale=scale, scores=scores, name=name
+                rubric, inputs=inputs, verdict=verdict, scale=scale, scores=scores
             )
             self.votes = at_least("votes", params.pop("n", votes), 1)
             self.retries = at_least("retries", retries, 0)
@@ -165,7 +169,7 @@ class Judge(Module):
         error: ParseError | None = None
         for settings, config in self._attempts(vote):
             try:
-                with context(**settings):
+                with context(**settings) if settings else _AS_IS:
                     return self._read(self.judge(**inputs, config=config))
             except ParseError as unread:
                 error = unread
@@ -175,21 +179,24 @@ class Judge(Module):
         error: ParseError | None = None
         for settings, config in self._attempts(vote):
             try:
-                with context(**settings):
+                with context(**settings) if settings else _AS_IS:
                     return self._read(await self.judge.acall(**inputs, config=config))
             except ParseError as unread:
                 error = unread
         raise self._unread(vote, error)
 
     def _attempts(self, vote: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Yield the settings and the parameters of each attempt at a vote: a rollout of its own each.
+        """Yield settings (none: those that hold) and parameters of each attempt at a vote: a rollout of
+        its own each.
 
         At temperature 0 the same would be said again: hence the other attempts are made at 1.0."""
         now = current()
         first = now.rollout * self.max_calls() + vote
         params = {**self._usual_params(), **now.params}
         for attempt in range(self.retries + 1):
-            settings = {"rollout": first + attempt * self.votes, "params": params}
+            rollout = first + attempt * self.votes
+            same = rollout == now.rollout and params == now.params
+            settings = {} if same else {"rollout": rollout, "params": params}
             again = attempt and self._temperature(params) == 0
             yield settings, {"temperature": 1.0} if again else {}
 
@@ -253,6 +260,7 @@ class Judge(Module):
         return JudgeError(
             f"{self!r} gave no verdict: {which}cannot be read{tries}: {error.message}",
             answer=error.answer,
+            reason=error.reason,
             hint=error.hint or "a larger max_tokens, more retries=, or a stronger lm= may help",
         )
 

@@ -29,7 +29,7 @@ First write the reason, then the verdict that follows from it."""
 
 
 def judge_signature(
-    rubric: Any, *, inputs: Any, verdict: Any, scale: Any, scores: Mapping[Any, float] | None, name: str
+    rubric: Any, *, inputs: Any, verdict: Any, scale: Any, scores: Mapping[Any, float] | None
 ) -> tuple[type[Signature], Verdicts]:
     """Return the signature of a judge and what its verdicts mean.
 
@@ -38,7 +38,7 @@ def judge_signature(
     if isinstance(rubric, SignatureMeta):
         signature = _own(rubric, inputs=inputs, verdict=verdict)
     else:
-        signature = _framed(_checked_rubric(rubric), inputs, _verdict_field(verdict, scale), name)
+        signature = _framed(_checked_rubric(rubric), inputs, _verdict_field(verdict, scale))
     return signature, verdicts_of(signature.output_fields["verdict"], scores, scale or _float(verdict))
 
 
@@ -50,13 +50,13 @@ def _checked_rubric(rubric: Any) -> str:
     return inspect.cleandoc(rubric)
 
 
-def _framed(rubric: str, inputs: Any, verdict: Field, name: str) -> type[Signature]:
+def _framed(rubric: str, inputs: Any, verdict: Field) -> type[Signature]:
     fields = {name: Field(annotation=type_, quoted=True) for name, type_ in _inputs(inputs).items()}
     clash = [taken for taken in ("reason", "verdict", *OWN_FIELDS) if taken in fields]
     if clash:
         raise UsageError(f"inputs: {clash[0]!r} is what the judge answers; give the input another name")
     outputs = {"reason": Field(role="output", desc="why, by the rubric"), "verdict": verdict}
-    return make_signature({**fields, **outputs}, _FRAME.format(rubric=rubric)).with_name(name)
+    return make_signature({**fields, **outputs}, _FRAME.format(rubric=rubric)).with_name("Judge")
 
 
 def _inputs(given: Any) -> dict[str, Any]:

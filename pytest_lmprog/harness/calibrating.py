@@ -36,7 +36,7 @@ def calibration_snapshot(unit: Unit, result: UnitResult | None) -> CalibrationSn
     if calibration is None:
         return None
     places = {example.id: place for place, example in enumerate(unit.cases)}
-    goldens = sorted(calibration.goldens, key=lambda g: places.get(g.golden, _place(g.golden, places)))
+    goldens = sorted(calibration.goldens, key=lambda g: _place(g.golden, places))
     return CalibrationSnapshot(
         calibration.figures(),
         {} if calibration.is_scale else calibration.confusion,
@@ -44,5 +44,9 @@ def calibration_snapshot(unit: Unit, result: UnitResult | None) -> CalibrationSn
     )
 
 
-def _place(golden: str, places: dict[str, int]) -> int:
-    return places.get(golden.rpartition("-r")[0], len(places))
+def _place(golden: str, places: dict[str, int]) -> tuple[int, int]:
+    """Return where a golden stands in the data, then its rollout: not when it ran."""
+    if golden in places:
+        return places[golden], 0
+    example, _, rollout = golden.rpartition("-r")
+    return places.get(example, len(places)), int(rollout) if rollout.isdigit() else 0

@@ -218,6 +218,49 @@ def test_an_edited_rubric_makes_the_snapshot_stale(judged, where: str, text: str
     assert "apt changed" in output or "Judge changed" in output
 
 
+EVERYWHERE = """
+import pytest
+import pytest_lmprog as lmp
+from judges import apt
+from program import Triage
+
+class Checked(Triage):
+    def __init__(self):
+        super().__init__()
+        self.apt = lmp.Judge("The team can help.", inputs=["ticket", "team"], votes=2)
+    async def aforward(self, ticket):
+        said = await self.classify.acall(ticket=ticket)
+        judged = await self.apt.acall(ticket=ticket, team=said.team)
+        return lmp.Prediction(team=said.team, judged=judged)
+    def forward(self, ticket):
+        return self.aforward(ticket)
+
+@pytest.mark.lm_program(program=Checked)
+@pytest.mark.lm_examples("tickets.yaml", split="dev", limit=2)
+class TestEverywhere:
+    async def test_awaited(self, example, prediction):
+        assert await apt.acall(example, prediction)
+    def test_made_here(self, example, prediction, trace):
+        assert lmp.Judge("The team can help.", inputs=["ticket", "team"])(example, prediction, trace)
+    def test_inside_the_program(self, prediction, trace):
+        assert prediction.judged
+        assert [c.name for c in trace] == ["classify", "apt.judge", "apt.judge"]
+
+def test_outside_of_units(lm):
+    assert apt(ticket="x", team="billing").reason == "so it is"
+"""
+
+
+def test_judges_work_wherever_they_are_made(judged, monkeypatch) -> None:
+    judged.test(EVERYWHERE)
+    judged.run("--lm-update").assert_outcomes(passed=7)
+    calls = judged.calls
+    assert calls == 2 * (1 + 2 + 1) + 1  # a judge made anew asks what the other was asked
+    monkeypatch.setenv("CI", "1")
+    judged.run("-n", "0").assert_outcomes(passed=7)
+    assert judged.calls == calls
+
+
 # --- calibration --------------------------------------------------------------------------------------
 
 
@@ -310,6 +353,17 @@ def test_a_saved_calibration_is_judged_again_without_a_call(goldens) -> None:
     result.assert_outcomes(passed=3, xfailed=1)
     result.stdout.fnmatch_lines(["*judge and people: agreement 0.750, *no verdict 1 on 4 goldens*"])
     assert goldens.calls == calls
+
+
+def test_rollouts_of_goldens_stand_in_the_order_of_the_data(goldens) -> None:
+    goldens.test(CALIBRATION.replace("def test", "@pytest.mark.lm_repeat(11)\ndef test"))
+    text = accepted(goldens)
+    lines = [
+        line.split(":")[0].strip() for line in text.partition("verdicts:")[2].splitlines() if "people" in line
+    ]
+    assert lines == [f"{golden}-r{n}" for golden in ("thanks", "rude", "cold", "warm") for n in range(1, 12)]
+    goldens.run_apart("--lm-update", "-p", "randomly", "-p", "no:cacheprovider")
+    assert (goldens.path / "__lm_snapshots__/test_support/test_agrees.yaml").read_text() == text
 
 
 def test_a_partial_run_keeps_the_calibration_that_was(goldens) -> None:
