@@ -1,7 +1,7 @@
-"""A snapshot as text for ``git diff`` (textconv): a fact a line, in stable order, without digests.
+"""A snapshot as text for ``git diff`` (textconv): a fact a line, in stable order.
 
-Sentences stand on lines of their own, so that a changed word is a changed line; what a prompt renders to
-is left out, as it follows from the rest.
+Sentences stand on lines of their own, so that a changed word is a changed line. What only tells that
+something changed (fingerprints, examples, rendered messages) is one short digest each.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from pytest_lmprog.canonical import digest
 from pytest_lmprog.errors import SnapshotError
 from pytest_lmprog.reports.diff_values import demo_text, field_text, score_text, standing
 from pytest_lmprog.snapshots.artifact import MetricBaseline, PredictorSnapshot, Snapshot
@@ -43,6 +45,8 @@ def diffable(snapshot: Snapshot) -> Iterator[str]:
             yield f"{change.name}: {_one_line(demo_text(change.new))}"
     if snapshot.base is not None:
         yield "pending"
+    for part, items in snapshot.fingerprint.items():
+        yield f"compiled from {part}: {_digest(dict(items))}"
     for name, predictor in snapshot.predictors.items():
         yield from _predictor(name, predictor)
     for name, metric in snapshot.baseline.items():
@@ -63,6 +67,11 @@ def _predictor(name: str, predictor: PredictorSnapshot) -> Iterator[str]:
         for key, value in demo.items():
             yield f"    {key}:"
             yield from _text(demo_text(value), "      ")
+    yield f"  rendered: {_digest(list(predictor.messages))}"
+
+
+def _digest(value: Any) -> str:
+    return digest(value)[:8]
 
 
 def _text(text: str, indent: str) -> Iterator[str]:
@@ -78,5 +87,6 @@ def _metric(name: str, metric: MetricBaseline) -> Iterator[str]:
     yield ""
     yield f"metric {name}"
     yield f"  score {score_text(metric.score)} of {metric.count}"
+    yield f"  examples: {_digest({case: c.example for case, c in metric.cases.items()})}"
     for case, baseline in metric.cases.items():
         yield f"  {_one_line(case)}: {standing(baseline)}"

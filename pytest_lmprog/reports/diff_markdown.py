@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from pytest_lmprog.reports.diff_values import (
     calls_text,
@@ -23,6 +24,7 @@ from pytest_lmprog.reports.diff_values import (
     value_text,
 )
 from pytest_lmprog.reports.pieces import Shown, shown_pieces, shown_text
+from pytest_lmprog.reports.spans import Line, Span, Tone, plain_text, span, wrapped
 from pytest_lmprog.reports.visible import visible
 from pytest_lmprog.snapshots.changes import (
     DemoChange,
@@ -39,6 +41,8 @@ __all__ = ["code", "diff_markdown", "plain"]
 _MOST_FLIPS = 20
 _MOST_DEMOS = 12
 _MOST_CODE = 200
+_WIDTH = 100
+"""Columns that a pull request's comment shows without scrolling."""
 _SAFE = re.compile(r"[ \w.,:;=()/\[\]{}'\"+-]*")
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()#+!|<>~&@$:\"']")
 
@@ -171,7 +175,7 @@ def _change(change: ValueChange) -> str:
 def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool) -> Iterator[str]:
     yield f"#### {code(diff.name)}{'' if diff.kind == 'changed' else f' ({diff.kind})'}"
     if diff.instructions:
-        yield f"<pre>{_words(diff.instructions, full)}</pre>"
+        yield _pre(_words(diff.instructions, full))
     facts = [f"- field {code(change.name)}: {_change(change)}" for change in diff.fields]
     if diff.adapter and diff.kind == "changed":
         facts.append(f"- adapter: {_change(diff.adapter)}")
@@ -190,40 +194,74 @@ def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool) -> Iterator
 
 def _demos(demos: Sequence[DemoChange], full: bool) -> str:
     shown = demos if full else demos[:_MOST_DEMOS]
-    blocks = [f"{demo.kind} demo {demo.position}\n\n<pre>{_demo(demo, full)}</pre>" for demo in shown]
+    blocks = [f"{demo.kind} demo {demo.position}\n\n{_pre(_demo(demo, full))}" for demo in shown]
     if len(demos) > len(shown):
         blocks.append(f"and {len(demos) - len(shown):,} more demos that differ")
     return "\n\n".join(blocks)
 
 
+def _pre(text: str) -> str:
+    """HTML drops a line feed at the start."""
+    return f"<pre>{chr(10) if text.startswith(chr(10)) else ''}{text}</pre>"
+
+
 def _demo(change: DemoChange, full: bool) -> str:
     words = dict(change.changes)
-    element = {"added": "ins", "removed": "del"}.get(change.kind)
-    lines: list[str] = []
-    for name, value in change.demo.items():
+    tone: Tone | None = None if change.kind == "changed" else change.kind
+    shown: list[str] = []
+    for name in dict.fromkeys([*change.demo, *words]):
         if name in words:
-            shown = _words(words.pop(name), full)
+            parts = shown_pieces(words[name], full=full)
         else:
-            shown = "".join(_part(part, element) for part in shown_text(demo_text(value), full=full))
-        lines.append(f"<b>{_html(name)}</b>: {shown}")
-    lines += [f"<b>{_html(name)}</b>: {_words(pieces, full)}" for name, pieces in words.items()]
-    return "\n".join(lines)
+            parts = shown_text(demo_text(change.demo[name]), full=full)
+        shown.append(_rows([span(f"{name}: ", "heading"), *_spans(parts, tone)]))
+    return "\n".join(shown)
 
 
 def _words(pieces: Sequence[Piece], full: bool) -> str:
-    elements = {"removed": "del", "added": "ins"}
-    return "".join(_part(part, elements.get(part.kind)) for part in shown_pieces(pieces, full=full))
+    return _rows(list(_spans(shown_pieces(pieces, full=full), None)))
 
 
-def _part(part: Shown, element: str | None) -> str:
-    if part.kind == "gap":
-        return f"<i> … {part.text} … </i>"
-    if element is None:
-        return _html(part.text)
-    text = part.text if part.text.strip(" \n\t") else part.text.replace("\n", "↵\n").replace(" ", "␣")
-    return f"<{element}>{_html(text)}</{element}>"
+def _spans(parts: Iterable[Shown], tone: Tone | None) -> Iterator[Span | None]:
+    """Yield what to show, in ``tone`` where it has none of its own; None is a line's end."""
+    for part in parts:
+        if part.kind == "gap":
+            yield span(f" ... {part.text} ... ", "muted")
+            continue
+        own = tone if part.kind == "same" else part.kind
+        blank = own is not None and part.text.isspace()
+        for i, row in enumerate(part.text.split("\n")):
+            if i:
+                yield span("\u21b5" if blank else "", own)
+                yield None
+            yield span(row.replace(" ", "\u2423") if blank else row, own)
+
+
+def _rows(parts: Sequence[Span | None]) -> str:
+    """Return lines for a ``<pre>``, wrapped, because GitHub does not wrap there."""
+    lines: list[list[Span]] = [[]]
+    for part in parts:
+        if part is None:
+            lines.append([])
+        else:
+            lines[-1].append(part)
+    rows = [row for spans in lines for row in wrapped(Line(tuple(spans)), _WIDTH)]
+    return "\n".join("".join(_toned(text, tone) for tone, text in _runs(row)) for row in rows)
+
+
+def _runs(row: Sequence[Span]) -> Iterator[tuple[Tone | None, str]]:
+    for tone, run in groupby(row, key=lambda part: part.tone):
+        yield tone, plain_text(list(run))
+
+
+_ELEMENTS: dict[Tone | None, str] = {"removed": "del", "added": "ins", "muted": "i", "heading": "b"}
+
+
+def _toned(text: str, tone: Tone | None) -> str:
+    escaped = html.escape(text, quote=False)
+    element = _ELEMENTS.get(tone)
+    return f"<{element}>{escaped}</{element}>" if element and text else escaped
 
 
 def _html(text: str) -> str:
-    """Return ``text`` for a ``<pre>``; a line feed at its start, which HTML drops, and empty lines stay."""
-    return html.escape(visible(text), quote=False).replace("\t", "    ")
+    return html.escape(visible(" ".join(text.split())), quote=False)

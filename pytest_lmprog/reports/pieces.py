@@ -16,6 +16,8 @@ _MOST = 4_000
 _WORTH = 60
 """Characters from which leaving out is worth a note in their place."""
 _BACK = 24
+_LONG = 60
+"""Characters from which an old text and another new one stand apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,16 @@ class Shown:
 
 
 def shown_pieces(pieces: Sequence[Piece], *, full: bool = False) -> list[Shown]:
-    """Return what to show of ``pieces``: all of it if ``full``, else changes with some words around them."""
+    """Return what to show of ``pieces``: all of it if ``full``, else changes with some words around them.
+
+    Where all of a longer text was replaced, the old and the new one stand apart."""
+    whole = [piece.kind for piece in pieces] == ["removed", "added"]
+    if whole and any("\n" in piece.text or len(piece.text) > _LONG for piece in pieces):
+        return [
+            *shown_pieces(pieces[:1], full=full),
+            Shown("same", "\n\n"),
+            *shown_pieces(pieces[1:], full=full),
+        ]
     if full:
         return [Shown(piece.kind, piece.text) for piece in pieces]
     last = len(pieces) - 1
