@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,13 +14,8 @@ from pytest_lmprog.harness.runs import LAST, StoredRun, list_runs, load_run, loa
 from pytest_lmprog.harness.saved import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.run_text import case_lines, find_cases, run_lines, state_of
-from pytest_lmprog.reports.table import table
 
 __all__ = ["compare", "listed", "show"]
-
-
-def _width() -> int:
-    return shutil.get_terminal_size((100, 24)).columns
 
 
 def _loaded(context: Context, name: str) -> SavedRun:
@@ -43,7 +37,7 @@ def listed(context: Context, args: argparse.Namespace) -> int:
         context.out.line(json.dumps([_row(context, *row) for row in rows], ensure_ascii=True, indent=2))
     elif rows:
         cells = [cell for row in rows for cell in _cells(*row)]
-        context.out.lines(table(["run", "when", "result", "score", "calls"], cells, width=_width()))
+        context.out.lines(_aligned([_HEAD, *cells]))
     else:
         context.out.line("no run is saved; pytest saves each that may ask an LM")
     for fault in faults:
@@ -78,14 +72,27 @@ def _unit_row(saved: SavedRun, unit: SavedUnit) -> dict[str, Any]:
     }
 
 
-def _cells(stored: StoredRun, saved: SavedRun) -> Iterator[list[str]]:
-    when = _when(stored).strftime("%Y-%m-%d %H:%M")
+_HEAD = ("run", "when", "result", "calls", "unit, metric", "score")
+
+
+def _cells(stored: StoredRun, saved: SavedRun) -> Iterator[Sequence[str]]:
+    """Yield a line for each metric; the run stands before the first."""
     calls = saved.results.calls
     shown = f"{calls.calls:,} ({calls.live:,} live)" if calls.live else f"{calls.calls:,}"
-    yield [str(stored.number), when, state_of(saved), "", shown]
-    for unit in saved.results:
-        for metric in unit.metrics:
-            yield [f"  {unit.info.name} {metric.info.name}", "", "", figures.score(metric.score), ""]
+    lead = [str(stored.number), _when(stored).strftime("%Y-%m-%d %H:%M"), state_of(saved), shown]
+    scores = [
+        (f"{unit.info.name} {metric.info.name}", figures.score(metric.score))
+        for unit in saved.results
+        for metric in unit.metrics
+    ]
+    for number, score in enumerate(scores or [("", "")]):
+        yield *(lead if not number else [""] * len(lead)), *score
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 # --- show -----------------------------------------------------------------------------------------------
@@ -98,7 +105,7 @@ def show(context: Context, args: argparse.Namespace) -> int:
         if args.json:
             context.out.line(json.dumps(saved.to_plain(), ensure_ascii=True, indent=2))
         else:
-            context.out.lines(run_lines(saved, width=_width()))
+            context.out.lines(run_lines(saved, width=context.out.width or 100))
         return 0
     found = find_cases(saved, args.case)
     if args.json:
@@ -108,7 +115,8 @@ def show(context: Context, args: argparse.Namespace) -> int:
     for number, (unit, case) in enumerate(found):
         if number:
             context.out.line()
-        context.out.lines(line for line, _ in case_lines(unit, case))
+        for line, tone in case_lines(unit, case):
+            context.out.line(line, tone)
     return 0
 
 
@@ -123,5 +131,5 @@ def compare(context: Context, args: argparse.Namespace) -> int:
     if args.json:
         context.out.line(json.dumps(found.to_plain(), ensure_ascii=True, indent=2))
     else:
-        context.out.lines(compared_lines(found, width=_width()))
+        context.out.lines(compared_lines(found, width=context.out.width or 100))
     return 1 if args.exit_code and found.worse else 0

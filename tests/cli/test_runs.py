@@ -32,12 +32,12 @@ def test_list_says_when_what_and_how_well(runs: Workplace) -> None:
     code, out, _ = runs.run("runs", "list")
     assert code == 0
     lines = [line.split() for line in out.splitlines()]
-    assert lines[0] == ["run", "when", "result", "score", "calls"]
+    assert lines[0] == ["run", "when", "result", "calls", "unit,", "metric", "score"]
     assert lines[1][0] == "1"
     assert lines[1][1].startswith("2023-11-1")
-    assert lines[1][3:] == ["passed", "3", "(3", "live)"]
-    assert lines[2] == ["TestX", "test_team", "0.667"]
-    assert lines[3][0] == "2"
+    assert lines[1][3:] == ["passed", "3", "(3", "live)", "TestX", "test_team", "0.667"]
+    assert lines[2][0] == "2"
+    assert len(lines) == 3
 
 
 def test_list_as_json(runs: Workplace) -> None:
