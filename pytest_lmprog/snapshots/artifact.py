@@ -190,6 +190,8 @@ class SourceFiles:
     modules: name of a module that the fingerprint has items of -> its file.
     metrics: metric -> ``module:qualname`` of its test function.
     data: ``trainset`` and ``valset``, where they were read from a file.
+    roots: items (``part:item``) that are there although neither the program's class nor a metric's function
+        refers to them: what instances hold, fixtures.
     unjudged: items of the fingerprint that the files alone don't tell.
     """
 
@@ -197,6 +199,7 @@ class SourceFiles:
     modules: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, DataSource] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ teleprompter's settings, data that is made by code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from pytest_lmprog.snapshots.static import StaticSources, TreeCache, metric_item
 if TYPE_CHECKING:
     from pytest_lmprog.evaluation.datasets import Dataset
 
-__all__ = ["Judge", "Judgement", "prompt_digest", "source_path", "with_unjudged"]
+__all__ = ["Judge", "Judgement", "completed", "prompt_digest", "source_path"]
 
 _CODE = ("program", "metric_helpers")
 _WORDS = {"trainset": "training", "valset": "validation"}
@@ -82,7 +82,7 @@ class Judge:
         if sources is None:
             return Judgement(tuple(changes), edited=edited, unjudged=("code and data",))
         problems = self._unreadable(sources, folder)
-        changes += self._code_changes(snapshot.fingerprint, sources, folder)
+        changes += self._code_changes(snapshot, sources, folder)
         for part in _WORDS:
             self._add_data(part, snapshot.fingerprint, sources, folder, changes, problems)
         return Judgement(
@@ -104,30 +104,34 @@ class Judge:
                 problems.append(f"the module {name} ({self.shown(path)}) cannot be read as Python")
         return problems
 
-    def _code_changes(self, stored: Fingerprint, sources: SourceFiles, folder: Path) -> list[Change]:
+    def _code_changes(self, snapshot: Snapshot, sources: SourceFiles, folder: Path) -> list[Change]:
+        stored = snapshot.fingerprint
         readable = {
             name: path
             for name, relative in sources.modules.items()
             if self.trees.of(str(path := source_path(folder, relative))) is not None
         }
-        now = self.code(stored, replace(sources, modules={n: sources.modules[n] for n in readable}), folder)
+        found = replace(sources, modules={name: sources.modules[name] for name in readable})
+        now = self.code(snapshot.header.program, found, folder)
         then = {part: _kept(part, stored.get(part, {}), sources, readable) for part in now}
         skipped = set(sources.unjudged)
         return [c for c in compare(then, now) if f"{c.part}:{c.item}" not in skipped]
 
-    def code(self, stored: Fingerprint, sources: SourceFiles, folder: Path) -> dict[str, dict[str, str]]:
-        """Return the parts of the fingerprint that are code, as far as the files tell."""
+    def code(self, program: str, sources: SourceFiles, folder: Path) -> dict[str, dict[str, str]]:
+        """Return the parts of the fingerprint that are code, as far as the files tell. ``program`` is the
+        qualified name of the program's class."""
         modules = tuple((name, source_path(folder, path)) for name, path in sources.modules.items())
         names = [name for name, _ in modules]
         static = self._sources.get(modules)
         if static is None:
             static = self._sources[modules] = StaticSources(dict(modules), self.trees)
-        items = tuple(stored.get("program", ()))
-        program = self._parts.get((modules, items))
-        if program is None:
-            program = self._parts[modules, items] = program_items(items, static, names)
-        metrics, helpers = metric_items(sources.metrics, stored.get("metric_helpers", ()), static, names)
-        return {"program": program, "metrics": metrics, "metric_helpers": helpers}
+        roots = (program, *_of_part("program", sources.roots))
+        items = self._parts.get((modules, roots))
+        if items is None:
+            items = self._parts[modules, roots] = program_items(roots, static, names)
+        helpers = _of_part("metric_helpers", sources.roots)
+        metrics, used = metric_items(sources.metrics, helpers, static, names)
+        return {"program": items, "metrics": metrics, "metric_helpers": used}
 
     # --- data -----------------------------------------------------------------------------------------
 
@@ -209,16 +213,41 @@ def _unjudged(stored: Fingerprint, sources: SourceFiles) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def with_unjudged(stored: Fingerprint, sources: SourceFiles, folder: Path) -> SourceFiles:
-    """Return ``sources``, noting what the files tell otherwise than the live program did, and without data
-    that cannot be read back the same: nothing unchanged may ever look stale."""
-    judge = Judge()
+def _of_part(part: str, roots: Iterable[str]) -> tuple[str, ...]:
+    return tuple(root.partition(":")[2] for root in roots if root.startswith(f"{part}:"))
+
+
+def completed(snapshot: Snapshot, sources: SourceFiles, folder: Path) -> SourceFiles:
+    """Return ``sources`` with the roots that all items are reached from, noting what the files tell otherwise
+    than the live program did, and without data that cannot be read back the same: nothing unchanged may
+    ever look stale."""
+    judge, stored = Judge(), snapshot.fingerprint
     readable = {name: source_path(folder, path) for name, path in sources.modules.items()}
-    now = judge.code(stored, sources, folder)
+    sources, now = _rooted(judge, snapshot, sources, folder)
     then = {part: _kept(part, stored.get(part, {}), sources, readable) for part in now}
     unjudged = tuple(sorted(f"{c.part}:{c.item}" for c in compare(then, now)))
     data = {p: s for p, s in sources.data.items() if _reads_back(judge, stored.get(p, {}), s, folder)}
     return replace(sources, unjudged=unjudged, data=data)
+
+
+def _rooted(
+    judge: Judge, snapshot: Snapshot, sources: SourceFiles, folder: Path
+) -> tuple[SourceFiles, dict[str, dict[str, str]]]:
+    wanted = [
+        (part, item)
+        for part in _CODE
+        for item in sorted(snapshot.fingerprint.get(part, {}))
+        if "<" not in item and module_of(item, sources.modules) is not None
+    ]
+    now = judge.code(snapshot.header.program, sources, folder)
+    for part, item in wanted:
+        if item in now[part]:
+            continue
+        more = replace(sources, roots=(*sources.roots, f"{part}:{item}"))
+        then = judge.code(snapshot.header.program, more, folder)
+        if item in then[part]:
+            sources, now = more, then
+    return sources, now
 
 
 def _reads_back(judge: Judge, stored: Mapping[str, str], source: DataSource, folder: Path) -> bool:

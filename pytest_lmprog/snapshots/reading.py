@@ -195,14 +195,20 @@ def _fingerprint(entry: Entry | None) -> Fingerprint:
 def _sources(entry: Entry | None) -> SourceFiles | None:
     if entry is None:
         return None
-    parts = entry.record(required=(), optional=("prompts", "modules", "metrics", "data", "unjudged"))
+    names = ("prompts", "modules", "metrics", "data", "roots", "unjudged")
+    parts = entry.record(required=(), optional=names)
     texts = {name: parts[name].texts() for name in ("prompts", "modules", "metrics") if name in parts}
-    data, unjudged = parts.get("data"), parts.get("unjudged")
+    data = parts.get("data")
     return SourceFiles(
         **texts,
         data={} if data is None else {name: _data_source(e) for name, e in data.mapping().items()},
-        unjudged=() if unjudged is None else tuple(e.text() for e in unjudged.items()),
+        roots=_listed(parts.get("roots")),
+        unjudged=_listed(parts.get("unjudged")),
     )
+
+
+def _listed(entry: Entry | None) -> tuple[str, ...]:
+    return () if entry is None else tuple(e.text() for e in entry.items())
 
 
 def _data_source(entry: Entry) -> DataSource:

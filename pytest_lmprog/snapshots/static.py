@@ -155,12 +155,12 @@ def module_of(item: str, modules: Iterable[str]) -> str | None:
     return max(found, key=len, default=None)
 
 
-def program_items(items: Iterable[str], sources: StaticSources, modules: Iterable[str]) -> dict[str, str]:
-    """Return, as the files tell it now, all that the module-level names in ``items`` are and refer to."""
+def program_items(roots: Iterable[str], sources: StaticSources, modules: Iterable[str]) -> dict[str, str]:
+    """Return, as the files tell it now, what the module-level names of ``roots`` are and refer to."""
     closure = Closure(sources)
-    for name, rest in _placed(items, modules):
+    for name, rest in _placed(roots, modules):
         module = sources.module(name)
-        if module is not None and "<" not in rest:
+        if module is not None:
             closure.add_top_level(module, rest.partition(".")[0])
     return closure.items
 
@@ -168,30 +168,30 @@ def program_items(items: Iterable[str], sources: StaticSources, modules: Iterabl
 def _placed(items: Iterable[str], modules: Iterable[str]) -> list[tuple[str, str]]:
     known = tuple(modules)
     placed = [(module_of(item, known), item) for item in items]
-    return [(name, item[len(name) + 1 :]) for name, item in placed if name is not None]
+    return [(name, item[len(name) + 1 :]) for name, item in placed if name is not None and "<" not in item]
 
 
 def metric_items(
-    places: Mapping[str, str], helpers: Iterable[str], sources: StaticSources, modules: Iterable[str]
+    places: Mapping[str, str], roots: Iterable[str], sources: StaticSources, modules: Iterable[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the digests of the metrics, by name, and of the code that they use.
 
     Parameters
     ----------
     places: metric -> ``module:qualname`` of its test function.
-    helpers: the items of the metrics' code, as noted.
+    roots: items of the metrics' code that no metric refers to by name (fixtures). A member of a test class
+        stands for itself, any other for all that its module-level name refers to.
     """
     closure = Closure(sources)
     found: dict[str, str] = {}
     owners: set[tuple[str, str]] = set()
     for metric, place in places.items():
         module_name, _, qualname = place.partition(":")
-        owner = qualname.rpartition(".")[0]
-        owners.add((module_name, owner))
+        owners.add((module_name, qualname.rpartition(".")[0]))
         digest = _metric(closure, sources, sources.module(module_name), qualname)
         if digest is not None:
             found[metric] = digest
-    _add_helpers(closure, sources, _placed(helpers, modules), owners)
+    _add_helpers(closure, sources, _placed(roots, modules), owners)
     for module_name, owner in sorted(owners):
         found.update(_unnoted(sources, module_name, owner, places))
     return found, closure.items
@@ -224,22 +224,18 @@ def _add_helpers(
     placed: list[tuple[str, str]],
     owners: set[tuple[str, str]],
 ) -> None:
-    """Take in what is noted of helpers: members of a test class one by one, all else with what it uses."""
-    names = {*placed}
+    members = [(module, owner, name) for module, owner in sorted(owners) if owner for name in SETUP]
     for module_name, rest in placed:
         module = sources.module(module_name)
-        if module is None or "<" in rest:
-            continue
-        top = rest.partition(".")[0]
-        if (module_name, top) in names:
-            closure.add_top_level(module, top)
-        else:
-            owner, _, name = rest.rpartition(".")
-            closure.add_named_member(module, owner, name)
-    for module_name, owner in sorted(owners):
+        owner, _, name = rest.rpartition(".")
+        if owner:
+            members.append((module_name, owner, name))
+        elif module is not None:
+            closure.add_top_level(module, name)
+    for module_name, owner, name in members:
         module = sources.module(module_name)
-        for name in SETUP if owner and module is not None else ():
-            closure.add_named_member(module, owner, name)  # type: ignore[arg-type]
+        if module is not None:
+            closure.add_named_member(module, owner, name)
 
 
 def _unnoted(sources: StaticSources, module: str, owner: str, places: Mapping[str, str]) -> dict[str, str]:

@@ -135,6 +135,7 @@ sources = st.builds(
     several,
     st.dictionaries(texts, data_sources, max_size=2),
     st.lists(texts, max_size=2).map(tuple),
+    st.lists(texts, max_size=2).map(tuple),
 )
 verdicts = texts | st.integers() | shares | st.booleans()
 calibrations = st.builds(
