@@ -113,7 +113,7 @@ def _missing(saved: SavedRun) -> Iterator[Reason]:
         workers = figures.count(len(saved.lost_workers), "worker")
         yield Reason(f"{workers} lost: {figures.listed(saved.lost_workers)}", incomplete=True)
     if saved.missing:
-        cases = figures.count(len(saved.missing), "selected case")
+        cases = figures.count(len(saved.missing), "selected test")
         verb = "has" if len(saved.missing) == 1 else "have"
         yield Reason(f"{cases} {verb} no result: {figures.listed(saved.missing, 3)}", incomplete=True)
 

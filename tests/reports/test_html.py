@@ -96,7 +96,7 @@ def test_lost_workers_and_all_missing_cases_are_said_at_the_top():
     top = html[html.index("<main") : html.index("<h2")]
     assert 'id="verdict">INCOMPLETE<' in top
     assert "1 worker lost: gw3" in top
-    assert "30 selected cases have no result" in top
+    assert "30 selected tests have no result" in top
     assert all(f"<code>{name}</code>" in top for name in missing)
 
 
@@ -236,8 +236,7 @@ def test_a_plot_falls_back_on_what_is_known_of_all():
     unit = run.units[0]
     for names, words in (
         (("cost",), "tokens a run of the program"),
-        (("cost", "tokens"), "calls a run of the program"),
-        (("cost", "tokens", "calls"), "characters of its prompts"),
+        (("cost", "tokens"), "characters of its prompts"),  # each has one call: that tells nothing
     ):
         found = tuple(replace(c, **dict.fromkeys(names)) if c.index == 2 else c for c in unit.candidates)
         assert f"Score against {words}" in html_report(replace(run, units=(replace(unit, candidates=found),)))
@@ -257,6 +256,12 @@ def test_prompts_before_and_after_are_compared():
     html = html_report(SavedRun((replace(same, before=None),)))
     assert "New prompts" in html
     assert "Decide which team owns a ticket" in html
+
+
+def test_a_snapshot_that_only_looks_different_is_no_change():
+    unit = compiled_run().units[0]
+    html = html_report(SavedRun((replace(unit, after=unit.before + "\n# a comment\n"),)))
+    assert 'class="prompts"' not in html
 
 
 def test_a_snapshot_that_cannot_be_read_is_a_remark():

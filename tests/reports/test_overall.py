@@ -79,7 +79,7 @@ def test_missing_results_come_first_and_never_pass():
     assert found.incomplete
     assert [r.text for r in found.reasons] == [
         "1 worker lost: gw1",
-        "2 selected cases have no result: t.py::T::m[a], t.py::T::m[b]",
+        "2 selected tests have no result: t.py::T::m[a], t.py::T::m[b]",
     ]
     both = overall(with_case(lost, "regression"))
     assert both.word == "FAIL"

@@ -68,7 +68,7 @@ def _missing(saved: SavedRun) -> str:
     if not saved.missing:
         return ""
     items = "".join(f"<li><code>{text(item)}</code></li>" for item in saved.missing)
-    count = figures.count(len(saved.missing), "case")
+    count = figures.count(len(saved.missing), "test")
     return f'<details class="missing"><summary>{count} without a result</summary><ul>{items}</ul></details>'
 
 

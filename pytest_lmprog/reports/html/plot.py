@@ -75,8 +75,9 @@ def _scale(values: Sequence[float], *, floor: float | None = None, roof: float =
 
 
 def _axis(scored: Sequence[SavedCandidate]) -> tuple[str, str]:
-    """Return the first measure of cost that is known of every scored candidate."""
-    return next(axis for axis in _AXES if all(getattr(c, axis[0]) is not None for c in scored))
+    """Return the first measure of cost that is known of every scored candidate, and tells some apart."""
+    known = [axis for axis in _AXES if all(getattr(c, axis[0]) is not None for c in scored)]
+    return next((axis for axis in known if len({getattr(c, axis[0]) for c in scored}) > 1), known[0])
 
 
 def _plot(tried: Sequence[SavedCandidate]) -> str:

@@ -12,7 +12,7 @@ __all__ = ["prompts"]
 
 
 def prompts(unit: SavedUnit) -> str:
-    """Return the prompt diff; nothing where the run tested what was accepted."""
+    """Return the prompt diff; nothing where the run tested what was accepted, in other words or not."""
     if unit.after is None or unit.after == unit.before:
         return ""
     try:
@@ -29,6 +29,8 @@ def _changed(before: str | None, after: str) -> str:
     if before is None:
         return f'<details class="prompts"><summary>New prompts</summary>{_messages(new)}</details>'
     found = diff(from_text(before, "the accepted snapshot"), new)
+    if not found:
+        return ""
     return (
         '<details class="prompts" open><summary>Prompts: accepted \u2192 tested</summary>'
         f"{diff_fragment(found)}</details>"

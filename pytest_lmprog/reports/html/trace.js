@@ -18,10 +18,12 @@ function outcomeNode(row, index) {
   const was = outcome.was === undefined ? "" : "baseline " + number(outcome.was, 3);
   const said = [outcome.error ? visible(outcome.error) : null, value === null ? null : "score " + number(value, 3), was,
     outcome.baseline && outcome.baseline !== "none" && outcome.baseline !== "known" ? outcome.baseline + " example" : null];
-  return el("div", { class: "outcome" },
+  const message = outcome.message || "", whole = outcome.detail || "";
+  const detail = message && whole.endsWith(message) ? whole.slice(0, -message.length).trim() : whole;
+  return el("div", { class: "outcome " + KINDS[row.ranks[index]].tone },
     el("div", {}, badge(KINDS[row.ranks[index]]), " ", el("code", {}, name), " ", el("small", {}, facts(said))),
-    outcome.detail ? el("div", { class: "detail" }, long(outcome.detail)) : null,
-    outcome.message && outcome.message !== outcome.detail ? el("div", { class: "feedback" }, long(outcome.message)) : null);
+    detail ? el("div", { class: "detail" }, long(detail)) : null,
+    message ? el("div", { class: "feedback" }, long(message)) : null);
 }
 
 function fieldsNode(fields, names) {
@@ -99,6 +101,8 @@ function traceNodes(row) {
     nodes.push(section("Error", el("div", { class: "feedback" }, long(row.run.error.kind + ": " + row.run.error.message))));
   const compared = comparison(row);
   if (compared) nodes.push(section("Output", compared));
+  const samples = row.run && row.run.completions || [];
+  if (samples.length) nodes.push(section(number(samples.length) + " samples", ...samples.map((sample) => fieldsNode(sample, Object.keys(sample)))));
   if (!row.run) nodes.push(el("p", { class: "muted" }, "The program's run is not in the report."));
   else nodes.push(section(row.run.calls.length === 1 ? "1 call" : number(row.run.calls.length) + " calls",
     ...row.run.calls.map((call, place) => callNode(call, place, row.run.calls.length))));

@@ -40,6 +40,7 @@ def unit_section(saved: SavedRun, unit: SavedUnit, number: int) -> str:
     """Return the section of one unit; ``number`` is its place in the run."""
     metrics = saved.results.unit(unit.id).metrics
     parts = [_head(unit, number), _metrics(unit, metrics, number)]
+    parts += [] if number else [_legend([metric for result in saved.results for metric in result.metrics])]
     parts += _remarks(saved, unit)
     parts += [candidates(unit), prompts(unit)]
     body = "\n".join(part for part in parts if part)
@@ -87,11 +88,12 @@ def _metrics(unit: SavedUnit, metrics: tuple[MetricResult, ...], number: int) ->
     rows = "".join(_metric(unit, metric, counts, names, number) for metric, counts in counted)
     return (
         f'<div class="scroll"><table class="metrics"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
-        f"</table></div>{_legend(metrics)}"
+        "</table></div>"
     )
 
 
 def _legend(metrics: Sequence[MetricResult]) -> str:
+    """Return what the marks in the bars mean, for all units together."""
     marks = [("fill", "score"), ("range", "95 % interval")]
     marks += [("baseline", "baseline")] if any(m.info.baseline is not None for m in metrics) else []
     marks += (

@@ -56,8 +56,13 @@ function line(value, most) {
   return visible(short) + (short.length < text.length || shown(value).length > most * 2 ? "\u2026" : "");
 }
 
+const FORMATS = new Map(); // making one is slow
+
 function number(value, digits) {
-  return value.toLocaleString("en-US", { minimumFractionDigits: digits || 0, maximumFractionDigits: digits || 0 });
+  const places = digits || 0;
+  if (!FORMATS.has(places))
+    FORMATS.set(places, new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }));
+  return FORMATS.get(places).format(value);
 }
 
 function money(value) {
