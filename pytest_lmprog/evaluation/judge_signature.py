@@ -20,7 +20,7 @@ OWN_FIELDS = ("score", "passed", "votes", "agreement")
 """What a Judgement has besides the outputs of the judge's signature."""
 
 _FRAME = """\
-Judge what is given by this rubric:
+Judge what you are given. This is the rubric:
 
 {rubric}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog import __version__
 from pytest_lmprog.errors import LmprogError
+from pytest_lmprog.harness.calibrated import calibration_words
 from pytest_lmprog.harness.gates import MetricVerdict
 from pytest_lmprog.harness.results import CaseOutcome, RunResults, UnitResult, count_to_plain
 from pytest_lmprog.harness.saved import SavedCandidate, SavedRun, SavedUnit, SavedWritten
@@ -181,7 +182,7 @@ class Collection:
             before,
             _written_text(unit.info.id, ending.written) or after,
             () if compiled is None else tuple(_candidates(compiled)),
-            unit.info.notes,
+            (*calibration_words(unit), *unit.info.notes),
             None if compiled is None else _compiled(compiled),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from pytest_lmprog.harness.calibrated import calibration_words
 from pytest_lmprog.harness.gates import judge_metric, rollout_figures
 from pytest_lmprog.harness.results import MetricResult, RunResults, UnitResult
 from pytest_lmprog.reports import figures
@@ -88,7 +89,7 @@ def _n(metric: MetricResult) -> str:
 
 def _remarks(unit: UnitResult, width: int) -> list[str]:
     """Return what is to be said of a unit beyond its figures, a paragraph each."""
-    said = _calibrated(unit)
+    said = list(calibration_words(unit))
     said += [text for metric in unit.metrics for text in _metric_remarks(metric, unit.info.rebasing)]
     if unit.info.stale:
         said.append("stale snapshot: " + "; ".join(unit.info.stale))
@@ -96,16 +97,6 @@ def _remarks(unit: UnitResult, width: int) -> list[str]:
     if not said:
         return []
     return [unit.info.name, *(line for text in said for line in paragraph(text, width=width, indent=INDENT))]
-
-
-def _calibrated(unit: UnitResult) -> list[str]:
-    """Return how far a judge agrees with people, where the unit is one."""
-    if not any(o.compared is not None for metric in unit.metrics for o in metric.outcomes):
-        return []
-    from pytest_lmprog.harness.calibrating import calibration_of
-
-    calibration = calibration_of(unit)
-    return [] if calibration is None else [f"judge and people: {calibration.summary}"]
 
 
 def _metric_remarks(metric: MetricResult, rebasing: bool) -> Iterable[str]:
