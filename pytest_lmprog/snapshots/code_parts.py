@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from pytest_lmprog.programs import Module
 from pytest_lmprog.snapshots.closure import Closure
-from pytest_lmprog.snapshots.code_walk import node_digest
+from pytest_lmprog.snapshots.code_walk import SETUP, node_digest, without_marks
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
 from pytest_lmprog.snapshots.module_facts import is_ours, settings_of
 from pytest_lmprog.snapshots.source import Sources
@@ -24,10 +23,6 @@ __all__ = [
     "project_sources",
     "without_marks",
 ]
-
-_KEPT_MARKS = frozenset({"lm_metric", "parametrize", "skip", "skipif", "xfail"})
-SETUP = ("setup_method", "setup")
-"""Members of a test class that run before each metric."""
 
 
 def project_sources(root: Path | None, *anchors: Any) -> Sources:
@@ -142,22 +137,3 @@ def _metric(closure: Closure, function: Any, owner: type | None) -> str:
     if owner is not None:
         closure.follow_self(owner, node)
     return node_digest(node)
-
-
-def without_marks(node: ast.AST) -> ast.AST:
-    """Return a metric's definition without the marks that do not change what it says."""
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return node
-    kept = [decorator for decorator in node.decorator_list if _counts(decorator)]
-    made = type(node)(**{name: getattr(node, name) for name in node._fields if hasattr(node, name)})
-    made.decorator_list = kept
-    return made
-
-
-def _counts(decorator: ast.expr) -> bool:
-    target = decorator.func if isinstance(decorator, ast.Call) else decorator
-    parts: list[str] = []
-    while isinstance(target, ast.Attribute):
-        parts.append(target.attr)
-        target = target.value
-    return "mark" not in parts[1:] or parts[0] in _KEPT_MARKS

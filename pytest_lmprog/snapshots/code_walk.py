@@ -10,11 +10,25 @@ import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Chain", "clean_docstring", "free_chains", "inner_imports", "node_digest", "tree"]
+__all__ = [
+    "SETUP",
+    "Chain",
+    "clean_docstring",
+    "free_chains",
+    "inner_imports",
+    "node_digest",
+    "tree",
+    "without_marks",
+]
 
 _DROPPED = frozenset({"ctx", "kind", "type_params", "type_comment"})
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+_KEPT_MARKS = frozenset({"lm_metric", "parametrize", "skip", "skipif", "xfail"})
+
+SETUP = ("setup_method", "setup")
+"""Members of a test class that run before each metric."""
 
 Chain = tuple[str, ...]
 """A name and the attributes looked up on it: ``helpers.text.clean`` is ``("helpers", "text", "clean")``."""
@@ -232,3 +246,22 @@ _BINDERS: tuple[tuple[type[ast.AST], Callable[..., str | None]], ...] = (
 def _bound_by_targets(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> set[str]:
     targets = [generator.target for generator in node.generators]
     return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+
+
+def without_marks(node: ast.AST) -> ast.AST:
+    """Return a metric's definition without the marks that do not change what it says."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return node
+    kept = [decorator for decorator in node.decorator_list if _counts(decorator)]
+    made = type(node)(**{name: getattr(node, name) for name in node._fields if hasattr(node, name)})
+    made.decorator_list = kept
+    return made
+
+
+def _counts(decorator: ast.expr) -> bool:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    parts: list[str] = []
+    while isinstance(target, ast.Attribute):
+        parts.append(target.attr)
+        target = target.value
+    return "mark" not in parts[1:] or parts[0] in _KEPT_MARKS

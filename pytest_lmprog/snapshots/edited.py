@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_lmprog.programs.module import Module
 from pytest_lmprog.snapshots.artifact import PredictorSnapshot, Snapshot
+
+if TYPE_CHECKING:
+    from pytest_lmprog.programs.module import Module
 
 __all__ = ["edited_predictors", "looks_edited"]
 

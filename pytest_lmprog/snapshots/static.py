@@ -10,8 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_lmprog.snapshots.closure import Closure
-from pytest_lmprog.snapshots.code_parts import SETUP, without_marks
-from pytest_lmprog.snapshots.code_walk import node_digest
+from pytest_lmprog.snapshots.code_walk import SETUP, node_digest, without_marks
 from pytest_lmprog.snapshots.source import UNBOUND, Sources, SourceTree, absolute_name, parse
 
 __all__ = ["StaticSources", "TreeCache", "metric_items", "module_of", "program_items"]
