@@ -57,9 +57,13 @@ class Browser:
         os.close(from_child)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._read, selectors.EVENT_READ)
-        self._session = self._attach()
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
+        try:
+            self._session = self._attach()
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.call(f"{domain}.enable")
+        except BaseException:
+            self.__exit__()
+            raise
 
     def _attach(self) -> str:
         targets = self.call("Target.getTargets", session=None)["targetInfos"]

@@ -92,7 +92,23 @@ def many_run(cases: int = 5000, *, seed: int = 0) -> SavedRun:
         "test_team": MetricVerdict(
             "failed",
             ("7 cases got worse than the baseline, max_regressions is 0",),
-            {"p_value": 0.0123, "regressions": 7, "fixed": 2, "alpha": 0.02},
+            {
+                "decided_by": "statistics",
+                "test": "exact McNemar",
+                "n": 40,
+                "before": 0.85,
+                "after": 0.81,
+                "change": -0.04,
+                "interval": [-0.07, -0.01],
+                "confidence": 0.96,
+                "p_value": 0.0123,
+                "p_corrected": 0.0246,
+                "metrics": 2,
+                "alpha": 0.02,
+                "worse": ["a", "b"],
+                "max_drop": None,
+                "on_inconclusive": "fail",
+            },
         ),
         "test_reason_is_short": MetricVerdict("passed"),
         "test_tone": MetricVerdict("inconclusive", ("the change lies between -0.031 and +0.012",)),
@@ -200,7 +216,17 @@ def _hostile_case(name: str, text: str) -> SavedCase:
         {"role": "assistant", "content": [{"type": "text", "text": text[:99]}], "tool_calls": [text[:99]]},
     )
     call = SavedCall(text[:40], {"ticket": text}, {"team": text}, messages, text, "json", error=text)
-    return SavedCase(name, prediction={"team": text, "raw": {"$repr": f"<{text[:20]}>"}}, calls=(call,))
+    return SavedCase(
+        name,
+        prediction={
+            "team": text,
+            "raw": {"$repr": f"<{text[:20]}>"},
+            "constructor": "c",
+            "__proto__": text[:9],
+        },
+        calls=(call,),
+        completions=({"team": text[:99]}, {"team": "b"}),
+    )
 
 
 def compiled_run() -> SavedRun:

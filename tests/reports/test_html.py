@@ -121,7 +121,10 @@ def test_metrics_stand_as_bars_with_interval_baseline_and_gate(many):
 def test_a_verdict_shows_its_reasons_and_figures(many):
     shown = text_of(many)
     assert "7 cases got worse than the baseline, max_regressions is 0" in shown
-    assert "p value 0.0123" in shown
+    assert (
+        "exact McNemar \u00b7 p 0.0123 (0.0246 corrected for 2 metrics, alpha 0.02) \u00b7 "
+        "change -0.040, 96 % interval -0.070 to -0.010 \u00b7 40 cases compared \u00b7 on inconclusive fail"
+    ) in shown
     assert "? inconclusive" in shown
     assert "inconclusive: the change lies between -0.031 and +0.012" in shown
 

@@ -51,7 +51,7 @@ function idCell(row) {
 function inputText(row) {
   if (row.inputText === undefined) {
     const names = row.example.inputs.length ? row.example.inputs : Object.keys(row.example.fields);
-    row.inputText = names.filter((name) => name in row.example.fields)
+    row.inputText = names.filter((name) => own(row.example.fields, name))
       .map((name) => line(row.example.fields[name], 160)).join(" \u00b7 ");
   }
   return el("bdi", {}, row.inputText);

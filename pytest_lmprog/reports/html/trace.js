@@ -41,10 +41,10 @@ function comparison(row) {
   if (!names.length) return null;
   if (!labels.length) return fieldsNode(prediction, names);
   const body = names.map((name) => {
-    const differs = name in prediction && name in fields && !inputs.has(name) && shown(prediction[name]) !== shown(fields[name]);
+    const differs = own(prediction, name) && own(fields, name) && !inputs.has(name) && shown(prediction[name]) !== shown(fields[name]);
     const cell = (from, present) => el("td", {}, present ? valueNode(from[name]) : el("span", { class: "muted" }, "\u2013"));
     return el("tr", { class: differs ? "differs" : null }, el("th", { scope: "row" }, el("bdi", {}, visible(name))),
-      cell(prediction, name in prediction), cell(fields, labels.includes(name)));
+      cell(prediction, own(prediction, name)), cell(fields, labels.includes(name)));
   });
   return el("table", { class: "compare" }, el("thead", {}, el("tr", {}, el("th", {}, ""), el("th", { scope: "col" }, "Output"),
     el("th", { scope: "col" }, "Expected"))), el("tbody", {}, ...body));
@@ -95,7 +95,7 @@ function head(row, place, total) {
 
 function traceNodes(row) {
   const nodes = [section("Metrics", ...row.outcomes.map((_, index) => outcomeNode(row, index)))];
-  const inputs = row.example.inputs.filter((name) => name in row.example.fields);
+  const inputs = row.example.inputs.filter((name) => own(row.example.fields, name));
   if (inputs.length) nodes.push(section("Input", fieldsNode(row.example.fields, inputs)));
   if (row.run && row.run.error)
     nodes.push(section("Error", el("div", { class: "feedback" }, long(row.run.error.kind + ": " + row.run.error.message))));

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from pytest_lmprog.harness.gates import MetricVerdict, rollout_figures
 from pytest_lmprog.harness.results import MetricResult
 from pytest_lmprog.harness.saved import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.html.bars import bar, metric_interval
+from pytest_lmprog.reports.html.decided import decided_by
 from pytest_lmprog.reports.html.plot import candidates
 from pytest_lmprog.reports.html.prompts import prompts
 from pytest_lmprog.reports.overall import verdict_kind
@@ -24,7 +24,6 @@ _STATES = {
     "inconclusive": ("warn", "? inconclusive"),
     "not_judged": ("", "\u2013 not judged"),
 }
-_IN_TABLE = ("before", "after", "worse", "better", "reason")
 _COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("worse", ("regression", "regressed")),
     ("fixed", ("fixed", "unaccepted_fix")),
@@ -142,7 +141,7 @@ def _said(metric: MetricResult, verdict: MetricVerdict) -> Iterator[str]:
     tone = _STATES[verdict.state][0]
     for reason in verdict.reasons:
         yield f'<span class="{tone}">{text(reason)}</span>'
-    shown = list(_decided_by(verdict))
+    shown = decided_by(verdict)
     if shown:
         yield f'<span class="muted">{text(_DOT.join(shown))}</span>'
     rollouts = rollout_figures(metric)
@@ -155,28 +154,6 @@ def _said(metric: MetricResult, verdict: MetricVerdict) -> Iterator[str]:
     if metric.info.removed:
         gone = text(figures.listed(metric.info.removed))
         yield f'<span class="muted">in the baseline but gone: {gone}</span>'
-
-
-def _decided_by(verdict: MetricVerdict) -> Iterator[str]:
-    """Yield the figures of a verdict that a reader cannot see in the table."""
-    if verdict.state == "passed" and verdict.figures.get("decided_by") != "statistics":
-        return
-    for name, value in verdict.figures.items():
-        if name not in _IN_TABLE and value not in (None, [], (), {}):
-            yield f"{name.replace('_', ' ')} {_figure(value)}"
-
-
-def _figure(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)):
-        joint = " to " if len(value) == 2 and all(isinstance(item, float) for item in value) else ", "
-        return joint.join(_figure(item) for item in value[:6]) + (" ..." if len(value) > 6 else "")
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_figure(item)}" for name, item in value.items())
-    return str(value)
 
 
 def _remarks(saved: SavedRun, unit: SavedUnit) -> Iterator[str]:

@@ -20,6 +20,10 @@ function visible(text) {
   });
 }
 
+function own(object, name) {
+  return Object.prototype.hasOwnProperty.call(object, name); // names are the user's: "constructor" is one too
+}
+
 function isRepr(value) {
   return value !== null && typeof value === "object" && !Array.isArray(value) &&
     typeof value.$repr === "string" && Object.keys(value).length === 1;
