@@ -2,6 +2,8 @@
 
 const MOST = 2000; // characters shown before "Show all"
 
+const BLOCK = 10000;
+
 // What steers terminals, reorders lines or is drawn as nothing stands as an escape (as reports/visible.py has it).
 const HIDDEN = new RegExp(
   "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f" +
@@ -85,6 +87,17 @@ function el(name, attributes, ...children) {
   return made;
 }
 
+// A long text in blocks, of which the browser lays out those in sight; they end at ends of lines where there are any.
+function blocks(text) {
+  const found = [];
+  for (let at = 0; at < text.length; ) {
+    const piece = cut(text.slice(at, at + BLOCK), BLOCK - 1), end = piece.lastIndexOf("\n") + 1;
+    found.push(end && at + piece.length < text.length ? piece.slice(0, end) : piece);
+    at += found[found.length - 1].length;
+  }
+  return found;
+}
+
 // Text of any length: the beginning at once, the rest when it is asked for.
 function long(text) {
   const body = el("pre", { dir: "auto" });
@@ -95,11 +108,7 @@ function long(text) {
   const more = el("button", { type: "button", class: "more" }, "Show all " + number(text.length) + " characters");
   more.addEventListener("click", () => {
     body.textContent = "";
-    for (let at = 0; at < text.length; ) { // in blocks, so that the browser lays out what is in sight
-      const block = cut(text.slice(at, at + 20000), 19999);
-      body.append(el("span", { class: "block" }, visible(block)));
-      at += block.length;
-    }
+    for (const part of blocks(text)) body.append(el("span", { class: "block" }, visible(part)));
     more.remove();
     body.setAttribute("tabindex", "-1");
     body.focus({ preventScroll: true });
