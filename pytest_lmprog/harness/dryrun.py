@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_lmprog.harness.asking import Asked, asked_by
 from pytest_lmprog.harness.compiling import compile_task
-from pytest_lmprog.harness.preparing import teleprompter_of
+from pytest_lmprog.harness.preparing import metric_functions, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.records import dataclass
@@ -27,6 +28,7 @@ class UnitBound:
     tokens: completion tokens at most, or None where no ``max_tokens`` bounds them.
     usd: at most, or None where tokens or prices are not known.
     budget: the budget that ends the compile before that, as given.
+    asked: judges and other modules that the metrics were found to ask; their calls are not in the above.
     """
 
     unit: str
@@ -36,6 +38,13 @@ class UnitBound:
     tokens: int | None = None
     usd: float | None = None
     budget: str | None = None
+    asked: tuple[Asked, ...] = ()
+
+    @property
+    def metric_calls(self) -> int:
+        """The most calls of what the metrics ask, if each evaluation asks once; not part of ``calls``."""
+        evaluations = (self.compile + self.before + self.after).runs
+        return evaluations * sum(asked.calls for asked in self.asked)
 
     @property
     def calls(self) -> int:
@@ -67,7 +76,15 @@ def unit_bound(session: Session, unit: Unit, *, fixture_lm: Any = None) -> UnitB
     measures = _measures_before(basis, teleprompter is not None)
     before = CallBound(len(unit.cases), len(unit.cases) * a_run) if measures else nothing
     calls = (compiling + before + after).calls
-    return UnitBound(unit.id, compiling, before, after, _tokens(basis, calls), None, session.settings.budget)
+    budget = session.settings.budget
+    return UnitBound(
+        unit.id, compiling, before, after, _tokens(basis, calls), None, budget, _asked(session, unit)
+    )
+
+
+def _asked(session: Session, unit: Unit) -> tuple[Asked, ...]:
+    owner = next((cls for m in unit.metrics if (cls := getattr(m, "cls", None)) is not None), None)
+    return asked_by(metric_functions(session, unit), owner)
 
 
 def _measures_before(basis: Prepared, learns: bool) -> bool:

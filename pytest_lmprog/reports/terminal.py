@@ -224,10 +224,21 @@ def bound_lines(bounds: Sequence[UnitBound], *, width: int = 80) -> list[str]:
     if any(bound.tokens is None for bound in bounds):
         note += " Tokens and USD are not bounded where max_tokens is not set (-)."
     lines += paragraph(note, width=width)
+    for bound in bounds:
+        lines += paragraph(_asked_text(bound), width=width) if bound.asked else []
     budget = next((bound.budget for bound in bounds if bound.budget), None)
     if budget:
         lines += paragraph(f"--lm-budget stops each unit's compile before {budget}.", width=width)
     return lines
+
+
+def _asked_text(bound: UnitBound) -> str:
+    modules = dict.fromkeys(f"{asked.module} ({figures.count(asked.calls, 'call')})" for asked in bound.asked)
+    more = figures.count(bound.metric_calls, "call")
+    return (
+        f"The metrics of {bound.unit} ask {', '.join(modules)}: at most {more} more, if each is asked "
+        "once for a prediction."
+    )
 
 
 def _bound_cells(bound: UnitBound) -> list[str]:

@@ -171,10 +171,14 @@ def test_an_unreadable_judge_stops_a_compile(judged) -> None:
     assert not (judged.path / "__lm_snapshots__").exists()
 
 
-def test_a_dry_run_says_that_calls_of_judges_are_not_bounded(judged) -> None:
+def test_a_dry_run_tells_the_calls_of_judges_apart(judged) -> None:
     judged.test(FIXTURE)
     text = " ".join(judged.run("--lm-compile", "--lm-dry-run").stdout.str().split())
     assert "calls that metrics make themselves are not counted" in text
+    judged.test(UNIT)
+    text = " ".join(judged.run("--lm-compile", "--lm-dry-run").stdout.str().split())
+    assert "The metrics of test_support.py::TestTriage ask apt (2 calls): at most 8 calls more" in text
+    assert judged.calls == 0
 
 
 IN_FILE = """
