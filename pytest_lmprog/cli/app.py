@@ -186,6 +186,7 @@ def _add_runs(commands: _Commands) -> None:
     show = _add(actions, "show", "runs:show", "show the summary of a run, or what went on in a case")
     show.add_argument("run", nargs="?", metavar="RUN", help=_RUN)
     show.add_argument("--case", metavar="ID", help="inputs, prediction, and each call's messages and answer")
+    show.add_argument("-o", "--output", metavar="FILE", help="write it as a report: .html, .json or .md")
     compare = _add(actions, "compare", "runs:compare", "compare two runs case by case")
     compare.add_argument("old", metavar="A", help=_RUN)
     compare.add_argument("new", metavar="B", help="the later one")

@@ -99,8 +99,13 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def show(context: Context, args: argparse.Namespace) -> int:
-    """Show a run as its terminal summary did; with ``--case`` what went on in a case."""
+    """Show a run as its terminal summary did; with ``--case`` what went on in a case; ``-o``: as a report."""
     saved = _loaded(context, args.run or LAST)
+    if args.output is not None:
+        from pytest_lmprog.reports.write import write_report
+
+        write_report(saved, context.cwd / args.output)
+        return 0
     if args.case is None:
         if args.json:
             context.out.line(json.dumps(saved.to_plain(), ensure_ascii=True, indent=2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog import __version__
@@ -13,7 +13,7 @@ from pytest_lmprog.harness.gates import MetricVerdict
 from pytest_lmprog.harness.results import CaseOutcome, RunResults, UnitResult, count_to_plain
 from pytest_lmprog.harness.saved import SavedCandidate, SavedRun, SavedUnit, SavedWritten
 from pytest_lmprog.harness.saved_cases import SavedCase, SavedExample
-from pytest_lmprog.harness.saving import Saver
+from pytest_lmprog.harness.saving import Saver, stored
 from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Collection:
             tuple(example for _, example in ranked),
             tuple(sorted(found.cases.values(), key=lambda c: (place.get(c.example, 0), c.rollout))),
             tuple(_outcomes(unit, place)),
-            {m: v for (owner, m), v in ending.verdicts.items() if owner == unit.info.id},
+            {m: _plain(v) for (owner, m), v in ending.verdicts.items() if owner == unit.info.id},
             unit.calls,
             before,
             _written_text(unit.info.id, ending.written) or after,
@@ -185,6 +185,11 @@ class Collection:
             (*calibration_words(unit), *unit.info.notes),
             None if compiled is None else _compiled(compiled),
         )
+
+
+def _plain(verdict: MetricVerdict) -> MetricVerdict:
+    """An interval without bounds has no JSON form."""
+    return replace(verdict, figures=stored(verdict.figures))
 
 
 def _outcomes(unit: UnitResult, place: Mapping[str, int]) -> Iterable[CaseOutcome]:

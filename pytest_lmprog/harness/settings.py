@@ -309,7 +309,8 @@ class HarnessSettings:
                 hint="pytest --lm-compile --lm-dry-run",
             )
         if values["rescore"] is not None:
-            values["record"] = _rescoring(values, found["record"])
+            _check_rescoring(values)
+            values["record"] = "none"
         on_github = values.pop("github") == "auto" and sources.env.get("GITHUB_ACTIONS") == "true"
         base = rootdir if cwd is None or found["report"][1] == "ini" else cwd
         values["report"] = tuple(dict.fromkeys(base / os.path.expanduser(name) for name in values["report"]))
@@ -355,16 +356,12 @@ class HarnessSettings:
         return (self.compile or self.update) and not self.dry_run
 
 
-def _rescoring(values: Mapping[str, Any], record: tuple[Any, OptionSource]) -> str:
-    """Return the record mode of a run that applies metrics to a saved one: nothing is asked."""
+def _check_rescoring(values: Mapping[str, Any]) -> None:
     if values["compile"] or values["update"]:
         raise ConfigurationError(
             "--lm-rescore applies the metrics to a saved run: it neither compiles nor writes snapshots",
             hint="pytest --lm-update alone scores the program again, from stored answers where there are any",
         )
-    if record[1] == "cli" and record[0] in ("new", "all"):
-        raise ConfigurationError(f"--lm-rescore asks nothing, and --lm-record={record[0]} would")
-    return "none"
 
 
 def _each(option: Option, given: Any) -> tuple[Any, ...]:

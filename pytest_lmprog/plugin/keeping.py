@@ -82,4 +82,4 @@ def write(conclusion: Conclusion, saved: SavedRun) -> Iterator[str]:
         try:
             conclusion.stored = save_run(settings.cache_dir, saved, keep=settings.keep_runs)
         except LmprogError as error:
-            surroundings.warnings_of(conclusion.config).append(str(error))
+            conclusion.remarks.append(str(error))

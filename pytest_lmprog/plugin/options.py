@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from pytest_lmprog.errors import ConfigurationError
 from pytest_lmprog.harness.settings import OPTIONS, HarnessSettings, Option
 
-__all__ = ["LEFT_XDIST", "MARKERS", "add", "leave_xdist", "register_markers", "settings"]
+__all__ = ["LEFT_XDIST", "MARKERS", "add", "adopt", "leave_xdist", "register_markers", "settings"]
 
 LEFT_XDIST = pytest.StashKey[bool]()
 """Set where ``-n`` was given but the run compiles, in one process."""
@@ -74,6 +75,12 @@ def settings(config: pytest.Config) -> HarnessSettings:
     if _SETTINGS not in config.stash:
         config.stash[_SETTINGS] = _resolved(config)
     return config.stash[_SETTINGS]
+
+
+def adopt(config: pytest.Config, *, limit: int | None, repeat: int | None) -> None:
+    """Take over the limit of examples and the rollouts of another run, where none are given."""
+    given = settings(config)
+    config.stash[_SETTINGS] = replace(given, limit=given.limit or limit, repeat=given.repeat or repeat)
 
 
 def _resolved(config: pytest.Config) -> HarnessSettings:

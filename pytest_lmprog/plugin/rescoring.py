@@ -11,7 +11,7 @@ from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.runs import load_run_file, run_name, run_path
 from pytest_lmprog.harness.saved import SavedRun
 from pytest_lmprog.harness.settings import HarnessSettings
-from pytest_lmprog.plugin import surroundings
+from pytest_lmprog.plugin import options, surroundings
 from pytest_lmprog.plugin.cases import case_of
 
 __all__ = ["begin", "load", "name_of"]
@@ -20,7 +20,8 @@ _LOADED: pytest.StashKey[tuple[SavedRun, str]] = pytest.StashKey()
 
 
 def load(config: pytest.Config, settings: HarnessSettings) -> None:
-    """Read the saved run. Where no test is named, the modules of its units are collected.
+    """Read the saved run. What the command line leaves open is as it was then: the limit of examples, the
+    rollouts, and where no test is named, the test modules.
 
     Raises pytest.UsageError where it cannot be used."""
     assert settings.rescore is not None
@@ -29,6 +30,8 @@ def load(config: pytest.Config, settings: HarnessSettings) -> None:
         config.stash[_LOADED] = (load_run_file(path), run_name(path))
     except LmprogError as error:
         raise pytest.UsageError(str(error)) from None
+    asked = config.stash[_LOADED][0].settings
+    options.adopt(config, limit=asked.get("limit"), repeat=asked.get("repeat"))
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         modules = _modules(config.stash[_LOADED][0], config.rootpath)
         config.args[:] = modules or config.args

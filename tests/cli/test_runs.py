@@ -136,6 +136,14 @@ def test_show_the_whole_run_as_json(runs: Workplace) -> None:
     assert SavedRun.from_plain(json.loads(out)) == OLD
 
 
+@pytest.mark.parametrize("suffix", ["html", "json", "md"])
+def test_a_saved_run_becomes_a_report_later(runs: Workplace, suffix: str) -> None:
+    assert runs.run("runs", "show", "1", "-o", f"out/r.{suffix}")[0] == 0
+    text = (runs.root / f"out/r.{suffix}").read_text(encoding="utf-8")
+    assert "test_team" in text
+    assert runs.run("runs", "show", "1", "-o", "r.pdf")[0] == 2
+
+
 def test_compare_pairs_by_example(runs: Workplace) -> None:
     code, out, _ = runs.run("runs", "compare", "1", "2")
     assert code == 0

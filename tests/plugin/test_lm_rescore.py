@@ -159,11 +159,17 @@ def test_a_metric_that_asks_has_recorded_answers_only(saved) -> None:
     assert saved.calls == 4
 
 
-def test_rollouts_are_rescored_each(project) -> None:
+def test_whatever_addopts_says_nothing_is_asked(saved) -> None:
+    saved.write("pytest.ini", "[pytest]\npythonpath = .\naddopts = --lm-record=all\n")
+    saved.run("--lm-rescore=1").assert_outcomes(passed=3, failed=1)
+
+
+def test_limit_and_rollouts_are_those_of_the_run_unless_given(project) -> None:
     project.test()
-    project.run("--lm-repeat=2")
+    project.run("--lm-repeat=2", "--lm-limit=3")
     project.write("conftest.py", BROKEN)
-    project.run("--lm-repeat=2", "--lm-rescore=last").assert_outcomes(passed=8)
+    project.run("--lm-rescore=last").assert_outcomes(passed=6)
+    project.run("--lm-rescore=last", "--lm-repeat=1", "--lm-limit=2").assert_outcomes(passed=2)
     result = project.run("--lm-repeat=3", "--lm-rescore=last")
     result.stdout.fnmatch_lines(["*no prediction for test_team[[]refund-1-r3[]]*"])
 
@@ -175,7 +181,6 @@ def test_rollouts_are_rescored_each(project) -> None:
         (["--lm-rescore=tickets.yaml"], "is not JSON"),
         (["--lm-rescore=1", "--lm-update"], "it neither compiles nor writes snapshots"),
         (["--lm-rescore=1", "--lm-compile"], "it neither compiles nor writes snapshots"),
-        (["--lm-rescore=1", "--lm-record=new"], "--lm-rescore asks nothing"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error(saved, arguments, words) -> None:
