@@ -122,7 +122,11 @@ def _depends(snapshot: Snapshot, path: Path, related: frozenset[Path]) -> bool:
     if sources is None:
         return False
     folder = path.parent.resolve()
-    noted = [*sources.modules.values(), *(data.path for data in sources.data.values())]
+    noted = [
+        *sources.modules.values(),
+        *sources.texts.values(),
+        *(data.path for data in sources.data.values()),
+    ]
     return any(source_path(folder, relative) in related for relative in noted)
 
 

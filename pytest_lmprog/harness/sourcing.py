@@ -27,7 +27,8 @@ def sources_of(snapshot: Snapshot, unit: Unit, metrics: Mapping[str, Any], root:
     ----------
     metrics: by name, the functions that the fingerprint has digests of.
     """
-    from pytest_lmprog.snapshots.judging import completed, prompt_digest
+    from pytest_lmprog.snapshots.judging import prompt_digest
+    from pytest_lmprog.snapshots.noting import completed
 
     folder = unit.snapshot.parent.resolve()
     root = root.resolve()
@@ -41,7 +42,7 @@ def sources_of(snapshot: Snapshot, unit: Unit, metrics: Mapping[str, Any], root:
         metrics={n: f"{f.__module__}:{f.__qualname__}" for n, f in places.items() if f.__module__ in modules},
         data=_data(unit, snapshot, folder, root),
     )
-    return completed(snapshot, noted, folder)
+    return completed(snapshot, noted, folder, root)
 
 
 def _unwrapped(function: Any) -> FunctionType | None:

@@ -190,6 +190,7 @@ class SourceFiles:
     modules: name of a module that the fingerprint has items of -> its file.
     metrics: metric -> ``module:qualname`` of its test function.
     data: ``trainset`` and ``valset``, where they were read from a file.
+    texts: items that are constants read from a file -> the file.
     roots: items (``part:item``) that are there although neither the program's class nor a metric's function
         refers to them: what instances hold, fixtures.
     unjudged: items of the fingerprint that the files alone don't tell.
@@ -199,6 +200,7 @@ class SourceFiles:
     modules: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, DataSource] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
 

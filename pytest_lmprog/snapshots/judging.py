@@ -15,15 +15,23 @@ from pytest_lmprog.errors import DataError
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import DataSource, Fingerprint, PredictorSnapshot, Snapshot, SourceFiles
 from pytest_lmprog.snapshots.edited import looks_edited
-from pytest_lmprog.snapshots.fingerprint import Change, compare, data_part, prompt_format_part, short
+from pytest_lmprog.snapshots.fingerprint import (
+    Change,
+    compare,
+    data_part,
+    prompt_format_part,
+    short,
+)
 from pytest_lmprog.snapshots.static import StaticSources, TreeCache, metric_items, module_of, program_items
 
 if TYPE_CHECKING:
     from pytest_lmprog.evaluation.datasets import Dataset
 
-__all__ = ["Judge", "Judgement", "completed", "prompt_digest", "source_path"]
+__all__ = ["CODE_PARTS", "Judge", "Judgement", "kept", "prompt_digest", "source_path", "with_texts"]
 
-_CODE = ("program", "metric_helpers")
+CODE_PARTS = ("program", "metric_helpers")
+"""The parts of a fingerprint whose items are names in modules."""
+
 _WORDS = {"trainset": "training", "valset": "validation"}
 
 
@@ -113,7 +121,8 @@ class Judge:
         }
         found = replace(sources, modules={name: sources.modules[name] for name in readable})
         now = self.code(snapshot.header.program, found, folder)
-        then = {part: _kept(part, stored.get(part, {}), sources, readable) for part in now}
+        now = with_texts(now, stored, sources, folder)
+        then = {part: kept(part, stored.get(part, {}), sources, readable) for part in now}
         skipped = set(sources.unjudged)
         return [c for c in compare(then, now) if f"{c.part}:{c.item}" not in skipped]
 
@@ -122,9 +131,7 @@ class Judge:
         qualified name of the program's class."""
         modules = tuple((name, source_path(folder, path)) for name, path in sources.modules.items())
         names = [name for name, _ in modules]
-        static = self._sources.get(modules)
-        if static is None:
-            static = self._sources[modules] = StaticSources(dict(modules), self.trees)
+        static = self.static(sources, folder)
         roots = (program, *_of_part("program", sources.roots))
         items = self._parts.get((modules, roots))
         if items is None:
@@ -132,6 +139,14 @@ class Judge:
         helpers = _of_part("metric_helpers", sources.roots)
         metrics, used = metric_items(sources.metrics, helpers, static, names)
         return {"program": items, "metrics": metrics, "metric_helpers": used}
+
+    def static(self, sources: SourceFiles, folder: Path) -> StaticSources:
+        """Return the project's modules as files, one for the same modules."""
+        modules = tuple((name, source_path(folder, path)) for name, path in sources.modules.items())
+        found = self._sources.get(modules)
+        if found is None:
+            found = self._sources[modules] = StaticSources(dict(modules), self.trees)
+        return found
 
     # --- data -----------------------------------------------------------------------------------------
 
@@ -186,11 +201,11 @@ def _format_part(stored: Fingerprint) -> Fingerprint:
     return {"prompt_format": stored.get("prompt_format", prompt_format_part())}
 
 
-def _kept(
+def kept(
     part: str, stored: Mapping[str, str], sources: SourceFiles, readable: Mapping[str, Path]
 ) -> dict[str, str]:
     """Return the stored items that the files can tell of."""
-    if part in _CODE:
+    if part in CODE_PARTS:
         return {item: digest for item, digest in stored.items() if module_of(item, readable) is not None}
     places = sources.metrics
     return {i: d for i, d in stored.items() if i in places and places[i].partition(":")[0] in readable}
@@ -217,41 +232,16 @@ def _of_part(part: str, roots: Iterable[str]) -> tuple[str, ...]:
     return tuple(root.partition(":")[2] for root in roots if root.startswith(f"{part}:"))
 
 
-def completed(snapshot: Snapshot, sources: SourceFiles, folder: Path) -> SourceFiles:
-    """Return ``sources`` with the roots that all items are reached from, noting what the files tell otherwise
-    than the live program did, and without data that cannot be read back the same: nothing unchanged may
-    ever look stale."""
-    judge, stored = Judge(), snapshot.fingerprint
-    readable = {name: source_path(folder, path) for name, path in sources.modules.items()}
-    sources, now = _rooted(judge, snapshot, sources, folder)
-    then = {part: _kept(part, stored.get(part, {}), sources, readable) for part in now}
-    unjudged = tuple(sorted(f"{c.part}:{c.item}" for c in compare(then, now)))
-    data = {p: s for p, s in sources.data.items() if _reads_back(judge, stored.get(p, {}), s, folder)}
-    return replace(sources, unjudged=unjudged, data=data)
+def with_texts(
+    now: Mapping[str, dict[str, str]], stored: Fingerprint, sources: SourceFiles, folder: Path
+) -> dict[str, dict[str, str]]:
+    """Return ``now`` with constants that are read from files as those files have them."""
+    from pytest_lmprog.snapshots.textfiles import digest_by_file
 
-
-def _rooted(
-    judge: Judge, snapshot: Snapshot, sources: SourceFiles, folder: Path
-) -> tuple[SourceFiles, dict[str, dict[str, str]]]:
-    wanted = [
-        (part, item)
-        for part in _CODE
-        for item in sorted(snapshot.fingerprint.get(part, {}))
-        if "<" not in item and module_of(item, sources.modules) is not None
-    ]
-    now = judge.code(snapshot.header.program, sources, folder)
-    for part, item in wanted:
-        if item in now[part]:
-            continue
-        more = replace(sources, roots=(*sources.roots, f"{part}:{item}"))
-        then = judge.code(snapshot.header.program, more, folder)
-        if item in then[part]:
-            sources, now = more, then
-    return sources, now
-
-
-def _reads_back(judge: Judge, stored: Mapping[str, str], source: DataSource, folder: Path) -> bool:
-    try:
-        return dict(stored) == judge.data(source, source_path(folder, source.path))
-    except DataError:
-        return False
+    whole = {part: dict(items) for part, items in now.items()}
+    for item, relative in sources.texts.items():
+        path = source_path(folder, relative)
+        for part in CODE_PARTS:
+            if item in whole[part] and item in stored.get(part, {}):
+                whole[part][item] = digest_by_file(whole[part][item], path, stored[part][item])
+    return whole

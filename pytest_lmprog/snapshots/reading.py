@@ -195,9 +195,9 @@ def _fingerprint(entry: Entry | None) -> Fingerprint:
 def _sources(entry: Entry | None) -> SourceFiles | None:
     if entry is None:
         return None
-    names = ("prompts", "modules", "metrics", "data", "roots", "unjudged")
-    parts = entry.record(required=(), optional=names)
-    texts = {name: parts[name].texts() for name in ("prompts", "modules", "metrics") if name in parts}
+    mappings = ("prompts", "modules", "metrics", "texts")
+    parts = entry.record(required=(), optional=(*mappings, "data", "roots", "unjudged"))
+    texts = {name: parts[name].texts() for name in mappings if name in parts}
     data = parts.get("data")
     return SourceFiles(
         **texts,

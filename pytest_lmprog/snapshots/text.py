@@ -104,6 +104,7 @@ def _normal_sources(sources: SourceFiles) -> SourceFiles:
         modules=_plain(sources.modules, "sources.modules"),
         metrics=_plain(sources.metrics, "sources.metrics"),
         data={_text(name, "sources.data"): d for name, d in sources.data.items()},
+        texts=_plain(sources.texts, "sources.texts"),
         roots=tuple(_plain(list(sources.roots), "sources.roots")),
         unjudged=tuple(_plain(list(sources.unjudged), "sources.unjudged")),
     )
@@ -228,6 +229,7 @@ def _sources(sources: SourceFiles) -> dict[str, Any]:
         **_given("modules", dict(sources.modules)),
         **_given("metrics", dict(sources.metrics)),
         **_given("data", data),
+        **_given("texts", dict(sources.texts)),
         **_given("roots", list(sources.roots)),
         **_given("unjudged", list(sources.unjudged)),
     }

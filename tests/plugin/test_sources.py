@@ -187,10 +187,46 @@ def test_fixtures_inheritance_decorators_and_parameters(checked: Checked) -> Non
     assert checked.findings() == []
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "reading", "new"),
+    [
+        ("rules.txt", "Be kind.\n", 'Path(__file__).with_name("rules.txt").read_text()', "Be rude.\n"),
+        (
+            "prompts/a.txt",
+            "Be kind.\n",
+            '(Path(__file__).parent / "prompts" / "a.txt").read_text().strip()',
+            "No.",
+        ),
+        ("rules.json", '{"a": [1]}', 'json.loads(open("rules.json").read())', '{"a": [2]}'),
+        ("rules.yaml", "- Be kind\n", 'yaml.safe_load(open("rules.yaml"))', "- Be rude\n"),
+    ],
+)
+def test_a_constant_that_is_read_from_a_file(
+    checked: Checked, file: str, text: str, reading: str, new: str
+) -> None:
+    checked.project.write(file, text)
+    checked.edit(
+        "program.py",
+        "class TriageTicket",
+        f"import json, yaml\nfrom pathlib import Path\nRULES = {reading}\n\nclass TriageTicket",
+    )
+    checked.edit("program.py", "ticket=ticket)", "ticket=ticket + str(RULES)[:0])")
+    checked.project.test()
+    checked.stamp()
+    assert checked.sources()["texts"] == {"program.RULES": f"../../{file}"}
+    assert checked.unjudged() == []
+    checked.project.write(file, new)
+    assert checked.findings() == ["program code: program.RULES changed"]
+    (checked.project.path / file).unlink()
+    assert checked.findings() == ["program code: program.RULES changed"]
+
+
 def test_what_files_cannot_tell_is_named(checked: Checked) -> None:
     checked.project.write("rules.txt", "Be kind.")
     checked.edit(
-        "program.py", "class TriageTicket", 'RULES = open("rules.txt").read().split()\n\nclass TriageTicket'
+        "program.py",
+        "class TriageTicket",
+        'RULES = open("rules.txt").read().split(" ")\n\nclass TriageTicket',
     )
     checked.edit("program.py", "ticket=ticket)", "ticket=ticket + (RULES[0])[:0])")
     checked.project.test(

@@ -134,6 +134,7 @@ sources = st.builds(
     several,
     several,
     st.dictionaries(texts, data_sources, max_size=2),
+    several,
     st.lists(texts, max_size=2).map(tuple),
     st.lists(texts, max_size=2).map(tuple),
 )
