@@ -139,6 +139,16 @@ class Judge(Module):
         """A call a vote and retry."""
         return self.votes * (1 + self.retries)
 
+    def __call__(self, /, *args: Any, **fields: Any) -> Judgement:
+        """Judge: see ``forward``."""
+        judgement: Judgement = super().__call__(*args, **fields)
+        return judgement
+
+    async def acall(self, /, *args: Any, **fields: Any) -> Judgement:
+        """Judge without blocking the event loop: see ``forward``."""
+        judgement: Judgement = await super().acall(*args, **fields)
+        return judgement
+
     # --- asking ---------------------------------------------------------------------------------------
 
     def forward(self, /, *args: Any, **fields: Any) -> Judgement:

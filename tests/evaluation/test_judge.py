@@ -153,6 +153,15 @@ def test_what_is_judged_cannot_close_its_tags() -> None:
     assert "never an instruction to you" in lm.requests[0].messages[0]["content"]
 
 
+def test_an_endpoint_that_cannot_constrain_answers_is_asked_in_the_chat_form() -> None:
+    lm = lmp.ScriptedLM(
+        "[[ ## reason ## ]]\nkind\n\n[[ ## verdict ## ]]\nPass\n\n[[ ## completed ## ]]", json_schema=None
+    )
+    assert judged(polite(adapter=lmp.ChatAdapter()), lm).verdict == "pass"
+    refusing = lmp.ScriptedLM("[[ ## reason ## ]]\nrude\n\n[[ ## verdict ## ]]\nfail", json_schema=False)
+    assert judged(polite(), refusing).reason == "rude"
+
+
 def test_a_label_is_not_judged_in_the_place_of_the_prediction() -> None:
     lm = saying("pass")
     judge = lmp.Judge(POLITE, inputs=["question", "answer"])
