@@ -126,7 +126,7 @@ def _tell(
     out = context.out
     source = _source(context, file).splitlines()
     text = source[line - 1].strip() if line <= len(source) else ""
-    out.line(out.style("heading", f"{file.path}:{line}") + f"  {text}")
+    out.line(f"{file.path}:{line}  {text}", "heading")
     reached = f"{len(runs)} of {report.ran} runs reach it" if runs else "no example reaches it"
     out.line(f"in {function.name}: {reached}")
     repeated = any(rollout for way in report.ways for _, _, rollout in way.examples)

@@ -222,6 +222,10 @@ class Session:
             return prepared
         return as_tested(self, prepared, snapshot)
 
+    def prepared_anew(self, unit: Unit, *, fixture_lm: FixtureLM | None = None) -> Prepared:
+        """Return what ``prepare`` makes its state of, made once more: running it leaves the state alone."""
+        return self._prepared(unit, fixture_lm)
+
     def basis(self, unit: Unit, fixture_lm: FixtureLM | None = None) -> Prepared:
         """Return the unit with its program as written, LM, scope and accepted snapshot."""
         written = self.coverage.made(unit) if self.settings.cov else program_of(unit)

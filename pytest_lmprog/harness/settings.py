@@ -152,6 +152,14 @@ OPTIONS: tuple[Option, ...] = (
         default=False,
     ),
     Option(
+        "changed",
+        _bool,
+        "run only the cases whose executed code, data or prompt changed since the snapshot",
+        flag=True,
+        ini=False,
+        default=False,
+    ),
+    Option(
         "record",
         _record,
         "none: replay only, a miss is an error. new: answer from recordings, then the cache, else call and "
@@ -255,6 +263,7 @@ class HarnessSettings:
     update: bool = False
     dry_run: bool = False
     cov: bool = False
+    changed: bool = False
     record: Literal["none", "new", "all"] = "new"
     model: str | None = None
     model_source: OptionSource = "default"
@@ -308,6 +317,9 @@ class HarnessSettings:
                 "--lm-dry-run says what compiling could cost: it goes with --lm-compile",
                 hint="pytest --lm-compile --lm-dry-run",
             )
+        if values["changed"] and (values["compile"] or values["update"]):
+            writes = "--lm-compile" if values["compile"] else "--lm-update"
+            raise ConfigurationError(f"--lm-changed leaves cases out, and {writes} needs them all")
         if values["rescore"] is not None:
             _check_rescoring(values)
             values["record"] = "none"

@@ -76,6 +76,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_lmprog.plugin import covering
 
         config.pluginmanager.register(covering.Covering(config), "lmprog-coverage")
+    if settings.changed:
+        from pytest_lmprog.plugin import leaving
+
+        config.pluginmanager.register(leaving.Leaving(config), "lmprog-changed")
 
 
 def _end(config: pytest.Config) -> None:

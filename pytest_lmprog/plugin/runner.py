@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pytest_lmprog.plugin.run import Run
     from pytest_lmprog.plugin.units import UnitPlan
 
-__all__ = ["UnitRunner", "fixture_value", "overridden_lm"]
+__all__ = ["OUR_MODULE", "UnitRunner", "fixture_value", "overridden_lm"]
 
-_OUR_MODULE = "pytest_lmprog.plugin"
+OUR_MODULE = "pytest_lmprog.plugin"
+"""Where our fixtures are defined."""
 
 
 class UnitRunner:
@@ -146,7 +147,7 @@ def overridden_lm(item: Any) -> Callable[[], Any] | None:
     if item is None:
         return None
     definitions = item.session._fixturemanager.getfixturedefs("lm", item)
-    if not definitions or definitions[-1].func.__module__ == _OUR_MODULE:
+    if not definitions or definitions[-1].func.__module__ == OUR_MODULE:
         return None
     return lambda: fixture_value(item, "lm")
 

@@ -1,0 +1,1 @@
+"""Which cases run what has changed since the snapshot (``--lm-changed``)."""
