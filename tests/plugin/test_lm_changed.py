@@ -170,7 +170,7 @@ def test_runs_the_cases_that_reach_an_edited_signature(desk: Desk, workers: tupl
     assert run == ANGRY
     assert "signature of soothe: instructions changed" in said
     assert "--lm-changed: 4 of 15 cases run, 11 unchanged left out" in said
-    assert desk.project.calls == before + 2  # what is left out asks nobody
+    assert desk.project.calls == before  # the snapshot's prompts are tested, as in a full run
     desk.result.assert_outcomes(passed=5, deselected=11, warnings=1)
 
 
@@ -190,7 +190,6 @@ EDITS = {
         ("    answer: str = lmp.OutputField()", '    answer: str = lmp.OutputField(desc="x")'),
         ANGRY,
     ),
-    "a type": (('Literal["calm", "angry"]', 'Literal["calm", "angry", "mad"]'), ANGRY | CALM),
     "a function": (("text[:80]", "text[:70]"), ANGRY),
     "another function": (("answer=GREETING)", "answer=GREETING, x=1)"), CALM),
     "a constant that one function uses": (('GREETING = "Hello"', 'GREETING = "Hallo"'), CALM),
@@ -242,16 +241,11 @@ def test_runs_what_a_prompt_edited_by_hand_reaches(desk: Desk) -> None:
     assert run == ANGRY
 
 
-def test_runs_what_is_not_recorded(desk: Desk) -> None:
+def test_runs_what_cannot_be_replayed(desk: Desk) -> None:
     (recording,) = desk.project.path.glob("__lm_recordings__/*.jsonl")
-    lines = [
-        line
-        for line in recording.read_text().splitlines()
-        if '"soothe' not in line and "so angry!" not in line
-    ]
-    recording.write_text("\n".join(lines) + "\n")
+    recording.unlink()
     run, _ = desk.changed()
-    assert run == {"answer[a2]", "short[a2]"}
+    assert run == ANGRY | CALM
 
 
 def test_runs_everything_without_a_snapshot(project: Project) -> None:
