@@ -11,15 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["QUESTION", "Terminal"]
+__all__ = ["QUESTION", "Terminal", "has_pty"]
 
 QUESTION = "?] "
 """What every question ends in, however narrow the terminal."""
 
 _CODE = "from pytest_lmprog.cli import main; raise SystemExit(main())"
 _PATIENCE = 60
+
+
+def has_pty() -> bool:
+    """Whether this platform has pseudo-terminals."""
+    return find_spec("termios") is not None and find_spec("pty") is not None
 
 
 class Terminal:

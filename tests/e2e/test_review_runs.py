@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.terminal import Terminal, has_pty
 from tests.e2e.desk import Desk
 
 
@@ -103,3 +104,33 @@ def test_a_flaky_rollout_does_not_fail_and_a_steady_one_does(tmp_path: Path) -> 
     assert code == 1
     assert "REGRESSION test_support.py::TestTriage::test_team[refund-1-r3]" in out
     assert "test_team[login-1-r" not in out.partition("short test summary")[2]
+
+
+@pytest.mark.skipif(not has_pty(), reason="there are no pseudo-terminals")
+def test_a_prompt_change_is_left_rejected_and_accepted_at_a_terminal(desk: Desk) -> None:
+    """By keys on a terminal: Ctrl-C changes nothing, r keeps the old prompt, a makes the new one count."""
+    accepted = desk.snapshot.read_bytes()
+    pending = pend(desk, "a support ticket", "any ticket")
+    made = pending.read_bytes()
+    code, text = at_terminal(desk, "\x03")
+    assert (code, desk.snapshot.read_bytes(), pending.read_bytes()) == (130, accepted, made), text
+    assert "Decide which team should handle [-a support-]{+any+} ticket." in text
+    assert "TestTriage (1 of 1)  mean of 2 metrics" in text
+    assert "flips 0 of 10" in text
+    assert "price unknown" in text
+    code, text = at_terminal(desk, "r")
+    assert (code, desk.snapshot.read_bytes(), pending.exists()) == (0, accepted, False), text
+    assert desk.pytest("--lm-compile")[0] == 0
+    assert pending.read_bytes() == made
+    code, text = at_terminal(desk, "a")
+    assert (code, pending.exists()) == (0, False), text
+    assert "accepted __lm_snapshots__/test_support/TestTriage.yaml" in text
+    assert "Decide which team should handle any ticket." in desk.snapshot.read_text(encoding="utf-8")
+    code, out = desk.pytest(CI="1")
+    assert (code, "stale" in out) == (0, False), out
+
+
+def at_terminal(desk: Desk, *keys: str) -> tuple[int, str]:
+    terminal = Terminal(desk.path, ["review"], columns=100)
+    terminal.answer(*keys)
+    return terminal.finish(), terminal.text
