@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.canonical import canonical_json
@@ -143,7 +144,11 @@ def calls_text(old: CallFigures | None, new: CallFigures | None) -> str | None:
         one = old or new
         side = "before" if new is None else "after"
         return f"{side} {_tokens(one)}, {_cost(one)}; {'after' if new is None else 'before'} unknown"
-    return f"{_tokens(old)} {ARROW} {_tokens(new)}, {_cost(old)} {ARROW} {_cost(new)}"
+    return f"{_moved(_tokens(old), _tokens(new))}, {_moved(_cost(old), _cost(new))}"
+
+
+def _moved(old: str, new: str) -> str:
+    return new if old == new else f"{old} {ARROW} {new}"
 
 
 def _tokens(calls: CallFigures | None) -> str:
@@ -156,7 +161,10 @@ def _tokens(calls: CallFigures | None) -> str:
 def _cost(calls: CallFigures | None) -> str:
     if calls is None or calls.cost is None:
         return "price unknown"
-    return "free" if calls.cost == 0 else f"${calls.cost:.3g}" if calls.cost >= 1e-4 else f"${calls.cost:.2e}"
+    if calls.cost <= 0:
+        return "free"
+    digits = max(2, 2 - math.floor(math.log10(calls.cost)))
+    return f"${calls.cost:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def demo_counts_text(diff: PredictorDiff) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from pytest_lmprog.lm.recordings.book import Book
+from pytest_lmprog.lm.recordings.usage import CallFigures
 from pytest_lmprog.lm.types import LMRequest, LMResponse, Usage
+from pytest_lmprog.reports.diff_values import calls_text
 from tests.cli.conftest import NEW, OLD
 
 
@@ -60,6 +64,14 @@ def test_tokens_and_cost_per_call_come_from_recordings(place):
         "old": {"calls": 2, "prompt_tokens": 200, "completion_tokens": 10, "cost": 0.0004},
         "new": {"calls": 2, "prompt_tokens": 150, "completion_tokens": 10, "cost": None},
     }
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [(0.0, "free"), (0.0000149, "$0.0000149"), (0.0123456, "$0.0123"), (1.5, "$1.5"), (12.0, "$12")],
+)
+def test_cost_in_few_digits(cost, shown):
+    assert calls_text(CallFigures(1, cost=cost), CallFigures(1, cost=cost)) == f"tokens unknown, {shown}"
 
 
 def test_calls_of_another_model_do_not_count(place):

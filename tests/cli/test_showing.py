@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_lmprog.snapshots.artifact import PredictorSnapshot
-from tests.cli.conftest import OLD
+from tests.cli.conftest import NEW, OLD
 
 
 def test_show_prints_the_messages(place):
@@ -103,6 +103,59 @@ def test_diff_tells_a_hand_edit(place):
 def test_diff_in_colour(place):
     place.both()
     assert "\x1b[31m[-team-]\x1b[0m" in place.run("--color", "always", "diff", "TestTriage")[1]
+
+
+def test_diff_alone_or_of_a_folder_shows_all_that_is_pending(place):
+    place.both()
+    place.pending("test_new")
+    for args in ([], ["tests"], ["."]):
+        code, out, _ = place.run("diff", *args)
+        assert code == 0
+        assert "TestTriage.yaml  score 0.500 -> 1.000" in out
+        assert "test_new.yaml  new, score 1.000" in out
+    assert place.run("diff", "--exit-code")[0] == 1
+    place.run("reject", "--all")
+    assert place.run("diff", "--exit-code") == (0, "no difference\n", "")
+
+
+def test_diff_of_two_folders(place):
+    place.accepted("A", "one")
+    place.accepted("A", "two", NEW)
+    place.accepted("B", "two")
+    folder = "tests/__lm_snapshots__"
+    out = place.run("diff", f"{folder}/one", f"{folder}/two")[1]
+    assert "A.yaml  score 0.500 -> 1.000" in out
+    assert "B.yaml  new, " in out
+
+
+@pytest.mark.parametrize(
+    ("args", "start"),
+    [
+        (["--markdown"], "### TestTriage\n\n**score 0.500 → 1.000"),
+        (["--format", "markdown"], "### TestTriage\n"),
+        (["--html"], "<!doctype html>\n"),
+        (["--json"], '{\n  "format": 1,'),
+    ],
+    ids=" ".join,
+)
+def test_diff_in_other_forms(place, args, start):
+    place.both()
+    code, out, _ = place.run("diff", "TestTriage", *args)
+    assert code == 0
+    assert out.startswith(start)
+
+
+@pytest.mark.parametrize("name", ["x.md", "x.html", "x.json", "x.txt"])
+def test_diff_to_a_file_by_its_suffix(place, name):
+    place.both()
+    assert place.run("diff", "TestTriage", "-o", name)[:2] == (0, "")
+    starts = {"x.md": "### ", "x.html": "<!doctype", "x.json": "{", "x.txt": "TestTriage  score"}
+    text = (place.root / name).read_bytes().decode()
+    assert text.startswith(starts[name])
+    assert "person" in text
+    assert "\r" not in text
+    code, _, err = place.run("diff", "TestTriage", "-o", "no/such/folder.md")
+    assert (code, "cannot be written" in err) == (1, True)
 
 
 def test_diff_without_a_pending_one(place):
