@@ -84,10 +84,10 @@ def test_a_miss_among_10000_recordings_is_told_in_100_ms(tmp_path: Path) -> None
     for _ in range(3):  # the best of three: other work on the machine is not what is measured
         scope = CallScope(recording=Book(path), mode="none", label="test_many[x]")
         with use_scope(scope):
-            started = time.perf_counter()
+            started = time.process_time()
             with pytest.raises(ReplayMissError, match=r"differs in messages\[1\]"):
                 lm(ticket("77 is late"))
-            took.append(time.perf_counter() - started)
+            took.append(time.process_time() - started)
     assert min(took) < 0.1 * slowness()
 
 

@@ -81,7 +81,7 @@ def test_what_a_long_run_keeps_is_given_back_at_its_end(project, monkeypatch) ->
     conftest.write_text(conftest.read_text() + FROZEN)
     before = gc.get_freeze_count()
     project.run().assert_outcomes(passed=4)
-    assert int((project.path / "frozen.txt").read_text()) > before, (
+    assert int((project.path / "frozen.txt").read_text()) > before + 1000, (
         "pytest's last collection finds little to do"
     )
-    assert gc.get_freeze_count() == before
+    assert gc.get_freeze_count() <= before  # some Pythons start with a few frozen objects
