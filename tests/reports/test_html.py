@@ -198,6 +198,14 @@ def test_numbers_that_a_script_would_change_stand_as_their_text():
     assert unit.examples[0].fields["n"] == 2**60
 
 
+def test_figures_that_json_does_not_have_do_not_keep_a_report_from_being_written():
+    unit = passing_run().units[0]
+    verdict = MetricVerdict("failed", ("worse",), {"p_value": float("nan"), "interval": [float("-inf"), 1.0]})
+    html = html_report(SavedRun((replace(unit, verdicts={"test_team": verdict}),), {"budget": float("inf")}))
+    assert data_of(html)["run"]["settings"]["budget"] == {"$repr": "inf"}
+    assert "p nan" in html
+
+
 def test_rows_are_numbered_by_run_then_by_outcome():
     run = passing_run()
     unit = run.units[0]

@@ -85,6 +85,11 @@ def test_only_rows_in_sight_are_in_the_document(browser, pages):
     browser.open(pages["many"])
     assert shown(browser) == "5,000 cases"
     assert browser.run(f"{ROWS}.length") < 80
+    gap = (
+        "document.getElementById('viewport').getBoundingClientRect().bottom"
+        f" - [...{ROWS}].at(-1).getBoundingClientRect().bottom"
+    )
+    assert browser.run(gap) < 0, "no empty space where rows should be"
     assert browser.run("document.getElementById('rows').getAttribute('aria-rowcount')") == "5001"
     last = browser.run(
         "(async () => { const v = document.getElementById('viewport'); v.scrollTop = v.scrollHeight;"
@@ -198,13 +203,24 @@ def test_a_trace_holds_the_exact_messages(browser, pages):
     assert browser.run("document.getElementById('trace-title').innerText") == unit.cases[7].example
     messages = browser.run(
         f"[...{TRACE}.querySelectorAll('.call:first-of-type .message')]"
-        ".map(m => [m.querySelector('b').textContent, m.querySelector('pre').textContent])"
+        ".map(m => [m.querySelector('b').firstChild.textContent, m.querySelector('pre').textContent])"
     )
     call = unit.cases[7].calls[0]
     assert messages == [*([m["role"], m["content"]] for m in call.messages), ["answer", call.answer]]
     said = browser.run(f"{TRACE}.querySelector('.call summary small').textContent")
     assert said.startswith(f"json \u00b7 {call.source} \u00b7 {call.usage[0]} + {call.usage[1]} tokens")
     assert browser.run("location.hash") == "#case-7"
+
+
+def test_a_message_can_be_copied_as_it_was_sent(browser, pages):
+    browser.open(pages["hostile"], "#case-3")
+    copied = browser.run(
+        "(async () => { let found = null; const kept = navigator.clipboard.writeText;"
+        " navigator.clipboard.writeText = (text) => { found = text; return Promise.resolve(); };"
+        f" const button = {TRACE}.querySelector('.message .copy'); button.click(); await null; await null;"
+        " navigator.clipboard.writeText = kept; return [found, button.textContent]; })()"
+    )
+    assert copied == [HOSTILE[3], "Copied"]
 
 
 def test_a_count_and_a_reason_lead_to_their_cases(browser, pages):

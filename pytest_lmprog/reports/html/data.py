@@ -72,6 +72,11 @@ def embedded(saved: SavedRun) -> dict[str, Any]:
         for example in unit["examples"]:
             example["fields"] = _exact(example["fields"])
         unit["outcomes"] = _packed(unit["outcomes"])
+        for verdict in unit["verdicts"].values():
+            verdict["figures"] = _exact(verdict["figures"])
+        if "compiled" in unit:
+            unit["compiled"] = _exact(unit["compiled"])
+    run["settings"] = _exact(run["settings"])
     return {"run": run, "kinds": [_kind(kind) for kind in KINDS]}
 
 

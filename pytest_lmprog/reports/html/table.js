@@ -9,7 +9,7 @@ function columns() {
   const one = state.unit !== "" ? run.units[Number(state.unit)] : run.units.length === 1 ? run.units[0] : null;
   const found = [
     { name: "worst", title: "Verdict", width: "8.2rem", cell: verdictCell },
-    { name: "id", title: "Example", width: "8.5rem", cell: idCell },
+    { name: "id", title: "Example", width: one ? "8.5rem" : "13rem", cell: idCell },
     { name: null, title: "Input", class: "wide-only", cell: (row) => inputText(row) },
     { name: null, title: "Output", class: "wide-only", cell: (row) => outputText(row) },
   ];
@@ -43,9 +43,9 @@ function verdictCell(row) {
 }
 
 function idCell(row) {
-  const name = el("bdi", {}, line(row.id, 60));
-  return row.rollout || row.unit.info.repeat > 1
-    ? el("span", {}, name, el("small", {}, " r" + (row.rollout + 1))) : name;
+  const several = state.unit === "" && run.units.length > 1, repeated = row.unit.info.repeat > 1;
+  return el("span", {}, el("bdi", {}, line(row.id, 60)), repeated ? el("small", {}, " r" + (row.rollout + 1)) : null,
+    several ? el("small", {}, " ", el("bdi", {}, line(row.unit.info.name, 40))) : null);
 }
 
 function inputText(row) {
@@ -105,8 +105,9 @@ function rowElement(row, place, shownColumns) {
 let shownColumns = [];
 
 function draw(force) {
+  // The viewport is as high as its rows, and knows them only once they are drawn: hence the window's height.
   const first = Math.max(0, Math.floor(viewport.scrollTop / HEIGHT) - OVER);
-  const last = Math.min(view.length, Math.ceil((viewport.scrollTop + viewport.clientHeight) / HEIGHT) + OVER);
+  const last = Math.min(view.length, Math.ceil((viewport.scrollTop + window.innerHeight) / HEIGHT) + OVER);
   const key = first + "-" + last + "-" + cursor;
   if (!force && key === drawn) return;
   drawn = key;

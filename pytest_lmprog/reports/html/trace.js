@@ -55,11 +55,24 @@ function content(message) {
   return long(message.content === undefined || message.content === null ? "" : literal(message.content, ""));
 }
 
+// Copies the text itself, without the escapes that stand for what cannot be seen.
+function copier(text) {
+  const button = el("button", { type: "button", class: "copy", title: "Copy the exact text" }, "Copy");
+  const say = (word) => { button.textContent = word; window.setTimeout(() => { button.textContent = "Copy"; }, 1500); };
+  button.addEventListener("click", () => {
+    if (!navigator.clipboard) return say("No access");
+    navigator.clipboard.writeText(text).then(() => say("Copied"), () => say("No access"));
+  });
+  return button;
+}
+
 function messageNode(message) {
   const role = visible(String(message.role || "message"));
   const rest = Object.keys(message).filter((name) => name !== "role" && name !== "content");
   const extra = rest.map((name) => el("div", {}, el("small", {}, visible(name)), long(literal(message[name], ""))));
-  return el("div", { class: "message " + (/^[a-z]+$/.test(role) ? role : "") }, el("b", {}, role), content(message), ...extra);
+  const raw = typeof message.content === "string" ? message.content : null;
+  return el("div", { class: "message " + (/^[a-z]+$/.test(role) ? role : "") }, el("b", {}, role, raw ? copier(raw) : null),
+    content(message), ...extra);
 }
 
 function callNode(call, place, total) {
@@ -70,7 +83,7 @@ function callNode(call, place, total) {
   return el("details", { class: "call", open: total <= 4 || place === 0 ? "" : null },
     el("summary", {}, el("span", {}, (place + 1) + " ", el("code", {}, visible(call.predictor))), el("small", {}, visible(said))),
     el("div", { class: "messages" }, ...call.messages.map((index) => messageNode(run.messages[index]))),
-    el("div", { class: "message answer" }, el("b", {}, "answer"), long(call.answer)),
+    el("div", { class: "message answer" }, el("b", {}, "answer", copier(call.answer)), long(call.answer)),
     call.error ? el("div", { class: "feedback" }, long(call.error)) : null,
     names.length ? el("details", {}, el("summary", {}, "Parsed into " + names.length + (names.length === 1 ? " field" : " fields")),
       fieldsNode(outputs, names)) : null,
