@@ -87,7 +87,8 @@ class CaseOutcome:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> CaseOutcome:
         """Read what ``to_plain`` returned."""
-        return cls(**data)
+        compared = data.get("compared")
+        return cls(**data) if compared is None else cls(**{**data, "compared": tuple(compared)})
 
 
 _DEFAULTS = tuple((f.name, f.default) for f in fields(CaseOutcome))

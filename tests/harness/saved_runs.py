@@ -105,6 +105,7 @@ def units(draw: st.DrawFn) -> SavedUnit:
         maybe(shares),
         maybe(names),
         texts,
+        compared=maybe(st.tuples(scalars, scalars)),
     )
     return SavedUnit(
         info,

@@ -291,6 +291,19 @@ def drifted(goldens):
     return goldens.run("--lm-record=all")
 
 
+def test_the_json_report_has_both_verdicts_and_fits_its_schema(goldens) -> None:
+    import jsonschema
+
+    from pytest_lmprog.reports.json_report import json_schema
+
+    goldens.run("--lm-report=run.json")
+    data = json.loads((goldens.path / "run.json").read_text())
+    jsonschema.Draft202012Validator(json_schema()).validate(data)
+    (unit,) = data["units"]
+    assert {o["case"]: o["compared"] for o in unit["outcomes"]}["cold"] == ["fail", "pass"]
+    assert unit["notes"] == ["judge and people: agreement 0.750, kappa 0.500 on 4 goldens"]
+
+
 @pytest.mark.parametrize("xdist", [(), ("-n", "2")])
 def test_drift_fails_in_replay_and_names_golden_verdicts_and_reason(goldens, monkeypatch, xdist) -> None:
     drifted(goldens)
