@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from typing import Any
 
 import pytest
 
 from pytest_lmprog.harness.runs import list_runs
 from tests.plugin.conftest import CONFTEST, UNIT
+from tests.support.pace import slowness
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -61,6 +63,22 @@ def test_new_metrics_and_thresholds_without_an_lm(saved) -> None:
     result.stdout.fnmatch_lines(["*score 0.625 * is below min_score 0.7"])
     assert saved.calls == 4
     assert files(saved) == before
+
+
+def test_a_thousand_cases_and_a_new_metric_in_two_seconds(project) -> None:
+    rows = (f'{{"id": "e{n}", "ticket": "charged {n} times", "team": "billing"}}\n' for n in range(1000))
+    project.write("rows.jsonl", "".join(rows))
+    unit = UNIT.replace('"tickets.yaml", split="dev"', '"rows.jsonl"')
+    project.test(unit)
+    project.run("-q").assert_outcomes(passed=1000)
+    project.write("conftest.py", BROKEN)
+    project.test(unit + SHORT)
+    pace, start = slowness(), time.perf_counter()
+    result = project.run("-q", "--lm-rescore=last")
+    took = time.perf_counter() - start
+    result.assert_outcomes(passed=2000)
+    assert project.calls == 1000
+    assert took < 2 * max(pace, slowness())
 
 
 def test_by_number_and_path_and_under_workers(saved) -> None:
