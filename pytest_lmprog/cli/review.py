@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -203,7 +204,7 @@ class _Session:
         out = self._context.out
         width = out.width or 80
         question = next((q for q in _QUESTIONS if text_width(q) < width), "[?] ")
-        start = "" if self._keys.echoes else "\r\x1b[K"
+        start = "" if self._keys.echoes or os.name == "nt" else "\r\x1b[K"
         out.raw(start + out.painted([span(question, "heading")]))
 
 

@@ -7,6 +7,7 @@ from functools import cache
 
 from pytest_lmprog.reports.diff_values import (
     calls_text,
+    change_words,
     delta_text,
     demo_counts_text,
     demo_text,
@@ -158,6 +159,9 @@ def _fact(change: ValueChange, diff: SnapshotDiff) -> str:
 
 
 def _change(change: ValueChange) -> str:
+    words = change_words(change)
+    if words:
+        return _words(words, full=False)
     old, new = (text(value_text(value)) for value in (change.old, change.new))
     if change.old is None:
         return f"<ins>{new}</ins> (added)"

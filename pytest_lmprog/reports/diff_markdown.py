@@ -12,6 +12,7 @@ from itertools import groupby
 
 from pytest_lmprog.reports.diff_values import (
     calls_text,
+    change_words,
     delta_text,
     demo_counts_text,
     demo_text,
@@ -166,10 +167,21 @@ def _fact(change: ValueChange, diff: SnapshotDiff) -> str:
 
 
 def _change(change: ValueChange) -> str:
+    words = change_words(change)
+    if words:
+        return f"<code>{''.join(_inline(part) for part in shown_pieces(words))}</code>"
     old, new = (code(value_text(value)) for value in (change.old, change.new))
     if change.old is None:
         return f"{new} (added)"
     return f"{old} (removed)" if change.new is None else f"{old} → {new}"
+
+
+def _inline(part: Shown) -> str:
+    shown = _entities(visible(part.text.replace("\n", "\\n").replace("\t", "\\t")))
+    if part.kind == "gap":
+        return f"<i> ... {shown} ... </i>"
+    element = {"removed": "del", "added": "ins"}.get(part.kind)
+    return f"<{element}>{shown}</{element}>" if element else shown
 
 
 def _predictor(diff: PredictorDiff, whole: SnapshotDiff, full: bool) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pytest_lmprog.reports.diff_values import (
     ARROW,
     calls_text,
+    change_words,
     demo_counts_text,
     demo_text,
     flips_text,
@@ -91,6 +92,9 @@ def _fact(change: ValueChange, diff: SnapshotDiff) -> Line:
 
 
 def _changed(what: str, change: ValueChange, indent: int = 0) -> Line:
+    words = [part for shown in shown_pieces(change_words(change)) for part in _marked(shown)]
+    if words:
+        return Line((span(what), *(part or span("\n") for part in words)), indent)
     old, new = span(value_text(change.old), "removed"), span(value_text(change.new), "added")
     if change.old is None:
         return Line((span(what), new, span(" (added)")), indent)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.snapshots.artifact import CaseBaseline, FieldSnapshot
-from pytest_lmprog.snapshots.changes import FlipCount, MetricDiff, PredictorDiff, SnapshotDiff
+from pytest_lmprog.snapshots.changes import FlipCount, MetricDiff, PredictorDiff, SnapshotDiff, ValueChange
+from pytest_lmprog.snapshots.worddiff import Piece, diff_words
 
 if TYPE_CHECKING:
     from pytest_lmprog.lm.recordings.usage import CallFigures
 
 __all__ = [
     "calls_text",
+    "change_words",
     "delta_text",
     "demo_counts_text",
     "demo_text",
@@ -32,6 +34,7 @@ __all__ = [
 
 ARROW = "->"
 _MOST_VALUE = 200
+_SHORT = 80
 
 
 def headline(diff: SnapshotDiff) -> str:
@@ -96,17 +99,26 @@ def standing(case: CaseBaseline | None) -> str:
 
 def value_text(value: Any) -> str:
     """Return a setting's value or a field, cut after 200 characters."""
+    text = f"{value:.4g}" if isinstance(value, float) else _whole_text(value)
+    return text if len(text) <= _MOST_VALUE else f"{text[: _MOST_VALUE - 3]}..."
+
+
+def _whole_text(value: Any) -> str:
     if value is None:
         return "none"
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, FieldSnapshot):
-        text = field_text(value)
-    elif isinstance(value, float):
-        text = f"{value:.4g}"
-    else:
-        text = json_text(value)
-    return text if len(text) <= _MOST_VALUE else f"{text[: _MOST_VALUE - 3]}..."
+    return field_text(value) if isinstance(value, FieldSnapshot) else demo_text(value)
+
+
+def change_words(change: ValueChange) -> tuple[Piece, ...]:
+    """Return a change word by word where both values are there and long, or look the same when cut; empty
+    where old and new are better told side by side."""
+    if change.old is None or change.new is None:
+        return ()
+    old, new = _whole_text(change.old), _whole_text(change.new)
+    if max(len(old), len(new)) <= _SHORT and value_text(change.old) != value_text(change.new):
+        return ()
+    pieces = diff_words(old, new)
+    return pieces if any(piece.kind == "same" for piece in pieces) else ()
 
 
 def json_text(value: Any) -> str:

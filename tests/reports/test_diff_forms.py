@@ -176,6 +176,17 @@ def test_white_space_that_changed_can_be_seen():
     )
 
 
+def test_a_long_field_is_told_by_word_in_every_form():
+    def described(last: str):
+        return changed(fields=(FieldSnapshot("ticket", "input", "str", desc="*long* " * 60 + last),))
+
+    found = diff(described("wrong|"), described("right|"))
+    assert "<del>wrong</del><ins>right</ins>" in diff_fragment(found)
+    markdown = diff_markdown(found)
+    assert "<del>wrong</del><ins>right</ins>&#124;</code>" in markdown
+    assert "*long*" not in markdown
+
+
 def test_huge_text_is_cut_unless_in_full():
     new = changed(instructions="x" * 1_000_000)
     assert len(diff_fragment(diff(OLD, new))) < 10_000

@@ -94,6 +94,15 @@ def test_fields():
     assert "field order: ticket, team -> team, ticket" in told(changed(fields=CLASSIFY.fields[::-1]))
 
 
+def test_a_long_description_is_told_by_word_beyond_what_is_cut():
+    def described(last: str):
+        return changed(fields=(FieldSnapshot("ticket", "input", "str", desc="long words " * 30 + last),))
+
+    text = told(described("right"), described("wrong"))
+    assert "words unchanged ... " in text
+    assert "[-wrong-]{+right+}" in text
+
+
 def test_predictors_added_and_removed():
     new = replace(OLD, predictors={"route": CLASSIFY})
     text = told(new)
