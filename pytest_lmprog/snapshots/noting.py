@@ -1,4 +1,4 @@
-"""What a new snapshot notes of its files, so that they can be judged alone, tried against the live program."""
+"""What a new snapshot notes of its files, to be judged by them alone: tried against the live program."""
 
 from __future__ import annotations
 
