@@ -93,7 +93,7 @@ def _reasons(saved: SavedRun) -> Iterator[str]:
         for name, verdict in unit.verdicts.items():
             if verdict.state in ("failed", "inconclusive", "not_judged"):
                 word = {"failed": "**failed**", "not_judged": "not judged"}.get(verdict.state, verdict.state)
-                said = "; ".join(verdict.reasons).removeprefix("not judged ")
+                said = "; ".join(verdict.reasons).removeprefix("not judged ").strip("()")
                 yield f"- {code(unit.info.name)} {code(name)} {word}: {_said(said)}"
         if unit.info.stale and not unit.info.rebasing:
             changed = "; ".join(unit.info.stale)

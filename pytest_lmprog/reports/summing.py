@@ -51,9 +51,7 @@ def _failures(saved: SavedRun) -> Iterator[str]:
         yield f"{count(failed, 'case')} failed"
     gates = sum(verdict.state == "failed" for unit in saved.units for verdict in unit.verdicts.values())
     if gates:
-        yield (
-            f"{count(gates, 'metric')} below its gate" if gates == 1 else f"{gates} metrics below their gates"
-        )
+        yield f"{count(gates, 'gate')} failed"
     stale = sum(bool(unit.info.stale) and not unit.info.rebasing for unit in saved.units)
     if stale and saved.settings.get("ci"):
         yield count(stale, "stale snapshot")

@@ -109,7 +109,7 @@ def first(saved: SavedRun) -> str:
         ),
         (
             run(*GOOD, verdict=MetricVerdict("failed", ("score 0.5",)), passed=False),
-            "**LM programs: FAIL** 1 metric below its gate",
+            "**LM programs: FAIL** 1 gate failed",
         ),
         (
             run(*GOOD, verdict=MetricVerdict("inconclusive", ("p = 0.3",))),
