@@ -37,7 +37,10 @@ def test_a_replay_needs_no_client_and_no_event_loop(project) -> None:
     conftest.write_text(conftest.read_text() + COUNT)
     project.run_apart("--lm-record=none").assert_outcomes(passed=4)
     loaded = set(json.loads((project.path / "modules.json").read_text()))
-    heavy = {"litellm", "openai", "httpx", "diskcache", "sqlite3", "xllamacpp", "coverage"}
+    heavy = {"litellm", "openai", "httpx", "diskcache", "sqlite3", "xllamacpp", "coverage", "pydantic"}
+    heavy |= {
+        f"pytest_lmprog.{n}" for n in ("teleprompt", "snapshots.text", "harness.collecting", "reports.page")
+    }
     assert not heavy & loaded
 
 
