@@ -29,7 +29,7 @@ _FRAME = """<section class="cases" aria-labelledby="cases">
 <kbd>Enter</kbd> open the trace <kbd>Esc</kbd> close</p>
 </div>
 </section>
-<aside id="trace" class="trace" role="dialog" aria-labelledby="trace-title" tabindex="-1" hidden></aside>"""
+<div id="trace" class="trace" role="dialog" aria-labelledby="trace-title" tabindex="-1" hidden></div>"""
 
 
 def explorer(saved: SavedRun) -> str:

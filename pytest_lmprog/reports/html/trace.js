@@ -46,7 +46,7 @@ function comparison(row) {
     return el("tr", { class: differs ? "differs" : null }, el("th", { scope: "row" }, el("bdi", {}, visible(name))),
       cell(prediction, own(prediction, name)), cell(fields, labels.includes(name)));
   });
-  return el("table", { class: "compare" }, el("thead", {}, el("tr", {}, el("th", {}, ""), el("th", { scope: "col" }, "Output"),
+  return el("table", { class: "compare" }, el("thead", {}, el("tr", {}, el("td", {}), el("th", { scope: "col" }, "Output"),
     el("th", { scope: "col" }, "Expected"))), el("tbody", {}, ...body));
 }
 

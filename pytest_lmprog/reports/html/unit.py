@@ -82,7 +82,7 @@ def _cases(metric: MetricResult) -> str:
 def _metrics(unit: SavedUnit, metrics: tuple[MetricResult, ...], number: int) -> str:
     counted = [(m, _counts(m)) for m in metrics]
     names = [name for name, _ in _COUNTS if any(counts[name] for _, counts in counted)]
-    head = '<th>Metric</th><th>Verdict</th><th class="num">Score</th><th><span class="wide"></span></th>'
+    head = '<th>Metric</th><th>Verdict</th><th class="num">Score</th><th class="wide"><span class="sr">Score as a bar</span></th>'
     head += "".join(f'<th class="num">{name}</th>' for name in (*(n for n, _ in _FIGURES), *names))
     rows = "".join(_metric(unit, metric, counts, names, number) for metric, counts in counted)
     return (
