@@ -251,6 +251,5 @@ def run_settings(settings: HarnessSettings) -> dict[str, Any]:
         "limit": settings.limit,
         "repeat": settings.repeat,
         "ci": settings.in_ci,
-        "rescored": settings.rescore,
     }
     return {name: value for name, value in asked.items() if value is not None}

@@ -38,7 +38,12 @@ def saved_run(
         not (session.testsfailed or fails or problems or lost or stopped),
         bool(stopped),
     )
-    return data.saved(conclusion.results, ending, surroundings.session_of(conclusion.config))
+    config, more = conclusion.config, {}
+    if conclusion.settings.rescore is not None:
+        from pytest_lmprog.plugin import rescoring
+
+        more["rescored"] = rescoring.name_of(config)
+    return data.saved(conclusion.results, ending, surroundings.session_of(config), **more)
 
 
 def without_result(session: pytest.Session, collected: Sequence[str]) -> list[str]:

@@ -208,9 +208,10 @@ def test_what_cannot_be_is_a_usage_error(saved, arguments, words) -> None:
 
 
 def test_a_rescored_run_is_not_saved_but_can_be_reported_and_rescored(saved) -> None:
-    saved.run("--lm-rescore=1", "--lm-report=again.json")
+    saved.run(f"--lm-rescore={saved.path / '.lm_cache/runs/0001.json'}", "--lm-report=again.json")
     assert len(list_runs(saved.path / ".lm_cache")) == 1
     data = json.loads((saved.path / "again.json").read_text())
-    assert data["settings"]["rescored"] == "1"
+    assert data["settings"]["rescored"] == "run 1"
+    assert str(saved.path) not in json.dumps(data)
     assert data["units"][0]["after"]
     saved.run("--lm-rescore=again.json").assert_outcomes(passed=3, failed=1)
