@@ -82,7 +82,8 @@ def _cases(metric: MetricResult) -> str:
 def _metrics(unit: SavedUnit, metrics: tuple[MetricResult, ...], number: int) -> str:
     counted = [(m, _counts(m)) for m in metrics]
     names = [name for name, _ in _COUNTS if any(counts[name] for _, counts in counted)]
-    head = '<th>Metric</th><th>Verdict</th><th class="num">Score</th><th class="wide"><span class="sr">Score as a bar</span></th>'
+    head = '<th>Metric</th><th>Verdict</th><th class="num">Score</th>'
+    head += '<th class="wide"><span class="sr">Score as a bar</span></th>'
     head += "".join(f'<th class="num">{name}</th>' for name in (*(n for n, _ in _FIGURES), *names))
     rows = "".join(_metric(unit, metric, counts, names, number) for metric, counts in counted)
     return (
@@ -98,7 +99,7 @@ def _legend(metrics: Sequence[MetricResult]) -> str:
     marks += (
         [("gate", "least score allowed")] if any(m.info.gate.min_score is not None for m in metrics) else []
     )
-    said = " ".join(f'<i class="{name}"></i> {words}' for name, words in marks)
+    said = "".join(f'<span><i class="{name}"></i>{words}</span>' for name, words in marks)
     return f'<p class="legend" aria-hidden="true">{said}</p>'
 
 
