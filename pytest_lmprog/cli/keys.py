@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Protocol
 
@@ -124,7 +124,8 @@ class _PosixKeys:
             enter()
             yield enter
         finally:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, before)
+            with suppress(termios.error):  # the terminal was closed
+                termios.tcsetattr(self._fd, termios.TCSADRAIN, before)
 
     def _key(self) -> str:
         """Return one character, or nothing for a sequence that a function key or the mouse sends."""
@@ -148,7 +149,10 @@ class _PosixKeys:
         return bool(select.select([self._fd], [], [], _FOLLOWS)[0])
 
     def _byte(self) -> bytes:
-        data = os.read(self._fd, 1)
+        try:
+            data = os.read(self._fd, 1)
+        except OSError:  # the terminal was closed
+            data = b""
         if not data:
             raise EOFError
         return data

@@ -105,6 +105,11 @@ class Terminal:
         assert modes == self._modes, "the terminal's settings were not put back"
         return self.process.returncode
 
+    def hang_up(self) -> None:
+        """Close the window."""
+        os.close(self._inner)
+        os.close(self._main)
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 

@@ -279,3 +279,13 @@ def test_what_changed_since_it_was_shown_is_left_as_it_is(place, key):
     assert "has changed since it was shown" in terminal.text
     assert store.pending_path(place.path("A")).read_bytes() == other
     assert store.read(place.path("A")) == OLD
+
+
+def test_a_terminal_that_goes_away_leaves_every_file_as_it_was(three):
+    files = three.files()
+    terminal = Terminal(three.root, ["review"])
+    terminal.answer("a")
+    terminal.wait_for(QUESTION, 2)
+    terminal.hang_up()
+    assert terminal.process.wait(60) != 0
+    assert three.files() == files
