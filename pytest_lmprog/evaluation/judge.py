@@ -228,7 +228,7 @@ class Judge(Module):
             f"{self!r}: {self.votes} votes at temperature 0 are mostly one vote {self.votes} times; "
             "give Judge(temperature=1.0), or votes=1",
             LmprogWarning,
-            stacklevel=4,
+            stacklevel=5,  # the line that called the judge
         )
 
     @property

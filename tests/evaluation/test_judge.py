@@ -283,8 +283,9 @@ def test_its_own_lm_answers_at_temperature_0_and_several_votes_at_1() -> None:
 
 
 def test_several_votes_at_temperature_0_are_a_warning() -> None:
-    with pytest.warns(LmprogWarning, match="2 votes at temperature 0"):
+    with pytest.warns(LmprogWarning, match="2 votes at temperature 0") as told:
         judged(polite(votes=2, temperature=0), saying("pass", "pass"))
+    assert told[0].filename == __file__
 
 
 def test_the_rollout_of_the_run_gives_votes_of_their_own() -> None:
