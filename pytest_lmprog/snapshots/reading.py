@@ -24,7 +24,7 @@ from pytest_lmprog.snapshots.artifact import (
     TeleprompterInfo,
     Validation,
 )
-from pytest_lmprog.snapshots.entries import Entry, read_entry
+from pytest_lmprog.snapshots.entries import Entry, read_entry, read_plain_entry
 
 __all__ = ["read_head", "read_snapshot"]
 
@@ -62,7 +62,7 @@ def read_snapshot(text: str, path: str, *, pure: bool = False) -> Snapshot:
 
 def read_head(text: str, path: str) -> Snapshot:
     """Return the snapshot that ``text``, which ends before the predictors, begins."""
-    root = read_entry(text, path)
+    root = read_plain_entry(text, path) or read_entry(text, path)
     _check_format(root)
     required = [name for name in _REQUIRED if name != "predictors"]
     return _head(root.record(required=required, optional=_OPTIONAL))
