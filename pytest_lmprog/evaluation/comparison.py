@@ -69,7 +69,8 @@ class Comparison:
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON data (where the cases' ids are)."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        return {**plain, "confidence": self.confidence}
 
 
 def compare(
@@ -217,14 +218,18 @@ def _decision(found: Comparison) -> tuple[Decision, str]:
 
 
 def _better(found: Comparison) -> str:
-    if not found.change:
-        return "the score is the same" if found.worse else "no case got worse"
-    return f"the score rose by {found.change:.3f}"
+    if found.change:
+        return f"the score rose by {found.change:.3f} ({_interval(found)})"
+    return f"{'the score is the same' if found.worse else 'no case got worse'} ({_interval(found)})"
 
 
 def _worse(found: Comparison) -> str:
-    low, high = found.interval
-    return f"the score fell by {-found.change:.3f} ({found.confidence:.0%} CI {low:+.3f} to {high:+.3f})"
+    return f"the score fell by {-found.change:.3f} ({_interval(found)})"
+
+
+def _interval(found: Comparison) -> str:
+    low, high = (0.0 if abs(end) < 0.0005 else end for end in found.interval)
+    return f"{100 * found.confidence:.4g}% CI {low:+.3f} to {high:+.3f}"
 
 
 def _p(found: Comparison) -> str:

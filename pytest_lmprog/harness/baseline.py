@@ -10,7 +10,7 @@ from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.programs import Example
 from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline
 
-__all__ = ["metric_baseline", "unit_baseline"]
+__all__ = ["metric_baseline", "scored_baseline", "unit_baseline"]
 
 
 def unit_baseline(
@@ -32,16 +32,26 @@ def unit_baseline(
 
 def metric_baseline(result: MetricResult, cases: Sequence[Example]) -> MetricBaseline:
     """Return the baseline of a metric, its cases in the order of ``cases``, whatever order they ran in."""
+    return _baseline(result.outcomes, {example.id: example.weight for example in cases})
+
+
+def scored_baseline(result: MetricResult) -> MetricBaseline:
+    """Return what a metric's run, complete or not, says as a baseline: of the cases that it could score."""
+    known = [outcome for outcome in result.outcomes if outcome.status != "broken"]
+    return _baseline(known, {outcome.case: outcome.weight for outcome in known})
+
+
+def _baseline(outcomes: Sequence[CaseOutcome], case_weights: Mapping[str, float]) -> MetricBaseline:
     rollouts: dict[str, list[CaseOutcome]] = {}
-    for outcome in result.outcomes:
+    for outcome in outcomes:
         rollouts.setdefault(outcome.case, []).append(outcome)
     entries: dict[str, CaseBaseline] = {}
     weights: dict[str, float] = {}
-    for example in cases:
-        found = sorted(rollouts.get(example.id, ()), key=lambda o: o.rollout)
+    for case, weight in case_weights.items():
+        found = sorted(rollouts.get(case, ()), key=lambda o: o.rollout)
         if found:
-            entries[example.id] = _entry(found)
-            weights[example.id] = example.weight
+            entries[case] = _entry(found)
+            weights[case] = weight
     pairs = [(weights[case], value) for case, e in entries.items() if (value := e.value) is not None]
     return MetricBaseline(_mean(pairs), len(pairs), entries)
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_lmprog.evaluation.statistics import pass_at_k, pass_hat_k
-from pytest_lmprog.harness.results import MetricResult
+from pytest_lmprog.harness import comparing
+from pytest_lmprog.harness.ratchet import REPORTED
+from pytest_lmprog.harness.results import MetricResult, UnitResult
+from pytest_lmprog.harness.rollouts import RolloutFigures, rollout_figures
 from pytest_lmprog.records import dataclass
 
-__all__ = ["MetricState", "MetricVerdict", "RolloutFigures", "judge_metric", "rollout_figures"]
+if TYPE_CHECKING:
+    from pytest_lmprog.evaluation.comparison import Comparison
+
+__all__ = ["MetricState", "MetricVerdict", "RolloutFigures", "judge_metric", "judge_run", "rollout_figures"]
 
 MetricState = Literal["passed", "failed", "inconclusive", "not_judged"]
 
 TOLERANCE = 1e-9
 """Rounding of a mean must not fail a gate."""
+
+_WORDS = {"passed": "PASS", "failed": "FAIL", "inconclusive": "INCONCLUSIVE", "not_judged": "not judged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,46 +34,90 @@ class MetricVerdict:
     state: ``inconclusive``: too few cases, or too much noise, to say; ``not_judged``: not all of its cases
         ran.
     reasons: why it did not pass, figures included, a line each.
-    figures: what it was decided by, as JSON data.
+    figures: what it was decided by, as JSON data. ``decided_by``: ``every flip`` (nothing was random) or
+        ``statistics``; then ``change``, ``interval``, ``p_value``, ``worse``, ``better`` and the limits.
+    told: nothing but cases failed, which have reports of their own.
     """
 
     state: MetricState
     reasons: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
+    told: bool = False
 
     @property
     def fails(self) -> bool:
         """Whether the run fails by it."""
+        if self.state == "inconclusive":
+            return self.figures.get("on_inconclusive") == "fail"
         return self.state == "failed"
+
+    @property
+    def warns(self) -> bool:
+        """Whether the run warns of it."""
+        return self.state == "inconclusive" and self.figures.get("on_inconclusive") == "warn"
+
+    @property
+    def word(self) -> str:
+        """The state as it is shown: PASS, FAIL, INCONCLUSIVE, not judged."""
+        return _WORDS[self.state]
 
     def to_plain(self) -> dict[str, Any]:
         """Return JSON data."""
-        return {"state": self.state, "reasons": list(self.reasons), "figures": dict(self.figures)}
+        return {
+            "state": self.state,
+            "reasons": list(self.reasons),
+            "figures": dict(self.figures),
+            "told": self.told,
+        }
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MetricVerdict:
         """Read what ``to_plain`` returned."""
-        return cls(data["state"], tuple(data["reasons"]), dict(data["figures"]))
+        return cls(data["state"], tuple(data["reasons"]), dict(data["figures"]), data.get("told", False))
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutFigures:
-    """Figures over rollouts, means over examples: ``pass_rate``; ``pass_at_k`` (one of k samples passes;
-    Chen et al., arXiv:2107.03374) and ``pass_hat_k`` (all k pass; Yao et al., arXiv:2406.12045), k = n, the
-    smallest number of rollouts of an example."""
+def judge_run(units: Iterable[UnitResult]) -> dict[comparing.Key, MetricVerdict]:
+    """Return the verdicts on all metrics of a run, by unit id and metric name.
 
-    n: int
-    pass_rate: float
-    pass_at_k: float
-    pass_hat_k: float
+    p-values are corrected for the number of metrics that statistics decide on."""
+    metrics = {(u.info.id, m.info.name): (m, u.info.rebasing) for u in units for m in u.metrics}
+    compared = {
+        key: found
+        for key, (metric, rebasing) in metrics.items()
+        if metric.complete and not rebasing and (found := _compared(metric)) is not None
+    }
+    compared = dict(comparing.corrected(compared))
+    return {
+        key: _judged(metric, rebasing, compared.get(key), len(compared))
+        for key, (metric, rebasing) in metrics.items()
+    }
 
 
 def judge_metric(result: MetricResult, *, rebasing: bool = False) -> MetricVerdict:
-    """Return the verdict on a metric. Regressions do not count where the baseline is made anew."""
+    """Return the verdict on a metric alone. Regressions do not count where the baseline is made anew."""
+    compared = _compared(result) if result.complete and not rebasing else None
+    return _judged(result, rebasing, compared, 1)
+
+
+def _compared(result: MetricResult) -> Comparison | None:
+    return comparing.compared(result) if comparing.is_random(result) else None
+
+
+def _judged(result: MetricResult, rebasing: bool, compared: Comparison | None, metrics: int) -> MetricVerdict:
     if not result.complete:
         return MetricVerdict("not_judged", (_partial(result),))
-    reasons = [*_below(result), *([] if rebasing else _worse(result))]
-    return MetricVerdict("failed" if reasons else "passed", tuple(reasons))
+    if compared is not None:
+        figures = comparing.statistics_figures(result, compared, metrics)
+        worse = [figures["reason"]] if compared.verdict == "FAIL" else []
+    else:
+        figures = comparing.flip_figures(result)
+        worse = [] if rebasing else [*_worse(result), *_dropped(result, figures)]
+    reasons, cases = [*_below(result), *worse], _failed_cases(result)
+    if reasons or cases:
+        return MetricVerdict("failed", (*reasons, *cases), figures, told=not reasons)
+    if compared is not None and compared.verdict == "INCONCLUSIVE":
+        return MetricVerdict("inconclusive", (figures["reason"],), figures)
+    return MetricVerdict("passed", (), figures)
 
 
 def _partial(result: MetricResult) -> str:
@@ -101,27 +152,22 @@ def _worse(result: MetricResult) -> list[str]:
     worse, allowed = result.with_verdict("regressed"), result.info.gate.max_regressions
     if allowed is None or len(worse) <= allowed:
         return []
-    named = ", ".join(worse[:10]) + (f" and {len(worse) - 10} more" if len(worse) > 10 else "")
-    noun = "case" if len(worse) == 1 else "cases"
-    return [f"{len(worse)} {noun} got worse than the baseline, max_regressions is {allowed}: {named}"]
+    verb = _cases(len(worse), "got worse than the baseline")
+    return [f"{verb}, max_regressions is {allowed}: {comparing.listed(worse)}"]
 
 
-def rollout_figures(result: MetricResult) -> RolloutFigures | None:
-    """Return the figures over rollouts, or None where each case has one."""
-    groups: dict[str, list[bool]] = {}
-    for outcome in result.judged:
-        groups.setdefault(outcome.case, []).append(outcome.status == "pass")
-    if result.repeat < 2 or not groups:
-        return None
-    k = min(len(g) for g in groups.values())
-    counts = [(len(g), sum(g)) for g in groups.values()]
-    return RolloutFigures(
-        k,
-        _mean([passed / n for n, passed in counts]),
-        _mean([pass_at_k(n, passed, k) for n, passed in counts]),
-        _mean([pass_hat_k(n, passed, k) for n, passed in counts]),
-    )
+def _dropped(result: MetricResult, figures: Mapping[str, Any]) -> list[str]:
+    most, change = result.info.gate.max_drop, figures.get("change")
+    if most is None or change is None or -change <= most + TOLERANCE:
+        return []
+    return [f"the score fell by {-change:.3f} over {figures['n']} cases, max_drop is {most:g}"]
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _failed_cases(result: MetricResult) -> list[str]:
+    failed = [o.case for o in result.outcomes if o.verdict and REPORTED[o.verdict].outcome == "failed"]
+    names = tuple(dict.fromkeys(failed))
+    return [f"{_cases(len(names), 'failed')}: {comparing.listed(names)}"] if names else []
+
+
+def _cases(number: int, verb: str) -> str:
+    return f"{number} {'case' if number == 1 else 'cases'} {verb}"

@@ -13,6 +13,8 @@ __all__ = ["REPORTED", "Baseline", "Reported", "Verdict", "VerdictKind", "judge"
 TOLERANCE = 1e-9
 """A graded score may drop by this much without being called worse."""
 
+MUST_PASS = "this case must pass (lm_gate)"
+
 VerdictKind = Literal[
     "passed",
     "failed",
@@ -114,6 +116,7 @@ def judge(
     *,
     has_snapshot: bool = True,
     rebasing: bool = False,
+    against: str | None = None,
 ) -> Verdict:
     """Return what ``outcome`` means beside its baseline ``entry``.
 
@@ -124,14 +127,38 @@ def judge(
     has_snapshot: whether there is an accepted snapshot at all.
     rebasing: the run makes the baseline anew (``--lm-compile``, ``--lm-update``): flips are listed and do
         not fail, errors do.
+    against: name of the other run or revision that the baseline is of (``--lm-baseline``): the metric as a
+        whole decides then, and nothing is to be accepted.
     """
+    verdict = _beside(outcome, entry, gate, has_snapshot, rebasing, against)
+    if outcome.case in gate.must_pass and outcome.status in ("fail", "error"):
+        return _not_passed(verdict, outcome)
+    return verdict
+
+
+def _beside(
+    outcome: CaseOutcome,
+    entry: Baseline | None,
+    gate: Gate,
+    has_snapshot: bool,
+    rebasing: bool,
+    against: str | None,
+) -> Verdict:
     baseline = _comparable(outcome, entry, has_snapshot)
     if outcome.status in ("broken", "unscored"):
         return Verdict("broken" if outcome.status == "broken" else "unscored", outcome.message, baseline)
     if baseline != "known" or entry is None:
         return _ordinary(outcome, baseline, rebasing)
-    verdict = _compared(outcome, entry, gate)
-    return _eased(verdict, outcome) if rebasing else _severity(verdict, outcome, gate)
+    kind = _compared(outcome, entry, gate)
+    verdict = Verdict(kind, _words(kind, outcome, entry, against or "the accepted snapshot"), "known")
+    return _eased(verdict, outcome) if rebasing else _severity(verdict, outcome, gate, against is not None)
+
+
+def _not_passed(verdict: Verdict, outcome: CaseOutcome) -> Verdict:
+    """A case that must pass fails at once, whatever is known of it."""
+    worse = verdict.kind in ("regression", "regressed")
+    kind: VerdictKind = "regression" if worse else "error" if outcome.status == "error" else "failed"
+    return Verdict(kind, f"{MUST_PASS}: {verdict.detail or outcome.message}", verdict.baseline)
 
 
 def _comparable(
@@ -154,35 +181,34 @@ def _ordinary(
     return Verdict("missed" if rebasing else "failed", outcome.message, baseline)
 
 
-def _compared(outcome: CaseOutcome, entry: Baseline, gate: Gate) -> Verdict:
+def _compared(outcome: CaseOutcome, entry: Baseline, gate: Gate) -> VerdictKind:
     """Compare without regard to what fails a run."""
     if outcome.status == "error":
         return _compared_error(outcome, entry)
     if entry.n > 1:
         return _compared_rollout(outcome, entry)
     if outcome.status == "fail":
-        return _known("regression" if entry.status == "pass" else "known_miss", outcome, entry)
+        return "regression" if entry.status == "pass" else "known_miss"
     if entry.status != "pass":
-        return _known("fixed", outcome, entry)
-    return _known("regression" if _dropped(outcome, entry, gate) else "passed", outcome, entry)
+        return "fixed"
+    return "regression" if _dropped(outcome, entry, gate) else "passed"
 
 
-def _compared_error(outcome: CaseOutcome, entry: Baseline) -> Verdict:
+def _compared_error(outcome: CaseOutcome, entry: Baseline) -> VerdictKind:
     if entry.error is not None and entry.error == outcome.error:
-        return _known("known_error", outcome, entry)
+        return "known_error"
     if entry.status == "pass":
-        return _known("regression", outcome, entry)
-    return _known("error", outcome, entry)
+        return "regression"
+    return "error"
 
 
-def _compared_rollout(outcome: CaseOutcome, entry: Baseline) -> Verdict:
+def _compared_rollout(outcome: CaseOutcome, entry: Baseline) -> VerdictKind:
     passes = _passes(entry)
     if outcome.status == "fail":
-        kind: VerdictKind = "regression" if passes == entry.n else "flaky" if passes else "known_miss"
-        return _known(kind, outcome, entry)
+        return "regression" if passes == entry.n else "flaky" if passes else "known_miss"
     if passes == entry.n:
-        return _known("passed", outcome, entry)
-    return _known("passed" if passes else "fixed", outcome, entry)
+        return "passed"
+    return "passed" if passes else "fixed"
 
 
 def _passes(entry: Baseline) -> int:
@@ -197,15 +223,11 @@ def _dropped(outcome: CaseOutcome, entry: Baseline, gate: Gate) -> bool:
     return outcome.score < entry.value - TOLERANCE
 
 
-def _known(kind: VerdictKind, outcome: CaseOutcome, entry: Baseline) -> Verdict:
-    return Verdict(kind, _words(kind, outcome, entry), "known")
-
-
-def _words(kind: VerdictKind, outcome: CaseOutcome, entry: Baseline) -> str:
+def _words(kind: VerdictKind, outcome: CaseOutcome, entry: Baseline, whose: str) -> str:
     if kind == "passed":
         return ""
     was, now = _stood(entry), _stands(outcome)
-    text = f"{now}; the accepted snapshot has {was}"
+    text = f"{now}; {whose} has {was}"
     return f"{text}\n{outcome.message}" if outcome.message and kind != "fixed" else text
 
 
@@ -223,10 +245,10 @@ def _stands(outcome: CaseOutcome) -> str:
     return f"score {outcome.score:.4g}" if outcome.score is not None else outcome.status
 
 
-def _severity(verdict: Verdict, outcome: CaseOutcome, gate: Gate) -> Verdict:
-    if verdict.kind == "regression" and (gate.is_lenient or outcome.live):
+def _severity(verdict: Verdict, outcome: CaseOutcome, gate: Gate, foreign: bool) -> Verdict:
+    if verdict.kind == "regression" and (gate.is_lenient or outcome.live or foreign):
         return Verdict("regressed", verdict.detail, verdict.baseline)
-    if verdict.kind == "fixed" and gate.strict:
+    if verdict.kind == "fixed" and gate.strict and not foreign:
         hint = "the metric is strict: accept it with --lm-update"
         return Verdict("unaccepted_fix", f"{verdict.detail}; {hint}", verdict.baseline)
     return verdict

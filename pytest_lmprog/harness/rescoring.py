@@ -50,6 +50,8 @@ class Rescoring:
         snapshot = read_if_any(unit.snapshot)
         tally = session.tally_of(unit.id)
         model = found.info.model or "unknown"
+        against = session.against(unit, written)
+        note = f"rescored from {self.name}: the program was not run"
         return Prepared(
             unit,
             written,
@@ -58,8 +60,9 @@ class Rescoring:
             session.scope(session.books.of(unit.module_path), tally),
             tally,
             snapshot,
-            notes=(f"rescored from {self.name}: the program was not run",),
+            notes=(note,) if against is None else (note, against.note),
             snapshot_name=None if snapshot is None else session.shown(unit.snapshot),
+            against=against,
             clean=session.clean,
         )
 

@@ -46,7 +46,8 @@ class CaseOutcome:
     score: of a graded metric; None where it only passes or fails.
     error: stable kind, with status ``error`` or ``broken``.
     message: why, for people; without secrets.
-    live: the program's run made a live call.
+    live: the program's run made a live call; on an xdist worker also where an answer was in the cache,
+        into which another worker may have put it.
     verdict: the ratchet's, once judged.
     baseline: ``known``, ``new``, ``edited`` or ``none`` (see ``ratchet.Verdict``).
     was: what the baseline counts the case with, or None.

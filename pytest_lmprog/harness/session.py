@@ -51,6 +51,7 @@ from pytest_lmprog.snapshots.artifact import Snapshot
 from pytest_lmprog.snapshots.store import read_if_any
 
 if TYPE_CHECKING:
+    from pytest_lmprog.harness.against import Against, Baselines
     from pytest_lmprog.harness.compiling import CompileOutcome
     from pytest_lmprog.harness.coverage.recorder import CoverageRecorder
     from pytest_lmprog.harness.dryrun import UnitBound
@@ -191,6 +192,7 @@ class Session:
             ahead=self._ahead(),
             executor=self.executor() if self._ahead() != 0 else None,
             watch=self.coverage.watch if self.settings.cov else None,
+            is_worker=self.settings.worker is not None,
         )
 
     @cached_property
@@ -234,6 +236,8 @@ class Session:
         snapshot = read_if_any(unit.snapshot)
         tally = self.tally_of(unit.id)
         scope = self.scope(BriefMisses(self.books.of(unit.module_path)), tally, known=_known(snapshot))
+        notes = ("selected on these cases",) if unit.selected_on_cases else ()
+        against = self.against(unit, written)
         return Prepared(
             unit,
             written,
@@ -242,11 +246,30 @@ class Session:
             scope,
             tally,
             snapshot,
-            notes=("selected on these cases",) if unit.selected_on_cases else (),
+            notes=notes if against is None else (*notes, against.note),
             rebasing=self.settings.writes_baseline,
             max_calls=self.enforced_calls(unit, written),
             snapshot_name=None if snapshot is None else self.shown(unit.snapshot),
+            against=against,
             clean=self.clean,
+        )
+
+    def against(self, unit: Unit, program: Module) -> Against | None:
+        """Return the baseline that ``--lm-baseline`` names for a unit; None without that option."""
+        if self._baselines is None:
+            return None
+        from pytest_lmprog.harness.against import against
+
+        return against(self._baselines, unit, program)
+
+    @cached_property
+    def _baselines(self) -> Baselines | None:
+        if self.settings.baseline is None:
+            return None
+        from pytest_lmprog.harness.against import open_baselines
+
+        return open_baselines(
+            self.settings.baseline, self.settings.rootdir, cwd=self.settings.cwd or self.settings.rootdir
         )
 
     def _warn_of_equal_rollouts(self, unit: Unit, program: Module, lm: LanguageModel) -> None:

@@ -198,6 +198,13 @@ OPTIONS: tuple[Option, ...] = (
         many=True,
     ),
     Option(
+        "baseline",
+        _text,
+        "compare with this instead of the accepted snapshots: a saved run or JSON report, a snapshot, a "
+        "folder of snapshots, or a git revision",
+        metavar="PATH|REV",
+    ),
+    Option(
         "rescore",
         _text,
         "apply the metrics, thresholds and baselines as they are now to a saved run, without one call: its "
@@ -249,6 +256,7 @@ class HarnessSettings:
     limit, repeat: None where not given.
     cache_dir: absolute.
     report: absolute paths of the reports to write.
+    baseline: what ``--lm-baseline`` names, or None; a path in it is relative to ``cwd``, or to ``rootdir``.
     rescore: which saved run the metrics are applied to, or None; a path in it is relative to ``cwd``
         (the rootdir where that is None).
     keep_runs: saved runs that are kept.
@@ -275,6 +283,7 @@ class HarnessSettings:
     record_compile: bool = False
     store_messages: bool = True
     report: tuple[Path, ...] = ()
+    baseline: str | None = None
     rescore: str | None = None
     cwd: Path | None = None
     keep_runs: int = 20

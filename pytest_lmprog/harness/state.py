@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.evaluation.comparing import comparison
 from pytest_lmprog.evaluation.runner import error_info, run_example
 from pytest_lmprog.evaluation.scores import Score
 from pytest_lmprog.harness.predictions import Predictions
-from pytest_lmprog.harness.ratchet import judge
+from pytest_lmprog.harness.ratchet import Verdict, judge
 from pytest_lmprog.harness.results import (
     CaseOutcome,
     MetricInfo,
@@ -19,7 +19,7 @@ from pytest_lmprog.harness.results import (
     UnitInfo,
     subtract_counts,
 )
-from pytest_lmprog.harness.unit import Unit
+from pytest_lmprog.harness.unit import Gate, Unit
 from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount, use_scope
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Prediction, Run, context
@@ -27,6 +27,9 @@ from pytest_lmprog.programs.context import current
 from pytest_lmprog.programs.run import predictor_names
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline, Snapshot
+
+if TYPE_CHECKING:
+    from pytest_lmprog.harness.against import Against
 
 __all__ = ["Prepared", "UnitState", "example_digest"]
 
@@ -49,6 +52,7 @@ class Prepared:
     notes: remarks for the summary.
     rebasing: the run makes the baseline anew.
     max_calls: the most calls of one run, where that is enforced.
+    against: the baseline that ``--lm-baseline`` named, or None: the snapshot's.
     """
 
     unit: Unit
@@ -63,6 +67,7 @@ class Prepared:
     rebasing: bool = False
     max_calls: int | None = None
     snapshot_name: str | None = None
+    against: Against | None = None
     clean: Callable[[str], str] = field(default=lambda text: text, repr=False)
 
 
@@ -80,6 +85,7 @@ class UnitState:
         ahead: int | None,
         executor: Any = None,
         watch: Callable[[Prepared, _Make], _Make] | None = None,
+        is_worker: bool = False,
     ) -> None:
         self.prepared = prepared
         self.unit = prepared.unit
@@ -88,6 +94,8 @@ class UnitState:
             {} if prepared.snapshot is None else prepared.snapshot.baseline
         )
         self._settings: Mapping[str, Any] = {"lm": prepared.lm}
+        # What another worker has asked in this run comes from the cache here.
+        self._fresh = ("live", "cache") if is_worker else ("live",)
         self._gates = {m.name: prepared.unit.gate(m.name) for m in prepared.unit.metrics}
         self._digests: dict[str, str] = {}
         self._drained = TallyCount()
@@ -167,7 +175,6 @@ class UnitState:
         message: why it did not pass, for people.
         """
         gate, prepared = self._gates[metric], self.prepared
-        entry = self._entry(metric, example)
         status, error, told = _status(run, score, broken, gate.pass_at)
         words = message or told
         seen = (
@@ -181,25 +188,28 @@ class UnitState:
             error,
             prepared.clean(words) if words else "",
             example.weight,
-            run is not None and any(call.response.source == "live" for call in run.trace.calls),
+            run is not None and any(call.response.source in self._fresh for call in run.trace.calls),
         )
         # A judge's prediction is a Judgement: only then is there something to compare with people's verdict.
         kind = Prediction if run is None else type(run.prediction)
         compared = None if kind is Prediction else comparison(example, run)
+        verdict, was = self._beside_baseline(CaseOutcome(*seen), gate)
+        # Built twice rather than copied: dataclasses.replace takes ten times as long, and this is per case.
+        return CaseOutcome(*seen, verdict.kind, verdict.baseline, was, verdict.detail, compared)
+
+    def _beside_baseline(self, outcome: CaseOutcome, gate: Gate) -> tuple[Verdict, float | None]:
+        prepared = self.prepared
+        entry = _entry(self._baseline, outcome)
         verdict = judge(
-            CaseOutcome(*seen),
+            outcome,
             entry,
             gate,
             has_snapshot=prepared.snapshot is not None,
             rebasing=prepared.rebasing,
         )
-        was = entry.value if entry is not None and verdict.baseline == "known" else None
-        # Built twice rather than copied: dataclasses.replace takes ten times as long, and this is per case.
-        return CaseOutcome(*seen, verdict.kind, verdict.baseline, was, verdict.detail, compared)
-
-    def _entry(self, metric: str, example: Example) -> CaseBaseline | None:
-        baseline = self._baseline.get(metric)
-        return None if baseline is None else baseline.cases.get(example.id)
+        if prepared.against is not None:
+            return _beside_other(outcome, gate, prepared.against, prepared.rebasing, verdict)
+        return verdict, entry.value if entry is not None and verdict.baseline == "known" else None
 
     def _digest(self, example: Example) -> str:
         digest = self._digests.get(example.id)
@@ -228,12 +238,16 @@ class UnitState:
     def _metric_info(self, name: str, node_id: str) -> MetricInfo:
         repeat = self.unit.rollouts(name)
         expected = len(self.unit.cases) * repeat
-        baseline, gate = self._baseline.get(name), self._gates[name]
+        gate, against = self._gates[name], self.prepared.against
+        baselines = self._baseline if against is None else against.metrics or {}
+        baseline, other = baselines.get(name), None if against is None else against.name
         if baseline is None:
-            return MetricInfo(name, node_id, expected, gate, repeat=repeat)
+            return MetricInfo(name, node_id, expected, gate, repeat=repeat, against=other)
         known = {example.id for example in self.unit.cases}
         removed = tuple(case for case in baseline.cases if case not in known)
-        return MetricInfo(name, node_id, expected, gate, baseline.score, baseline.count, removed, repeat)
+        return MetricInfo(
+            name, node_id, expected, gate, baseline.score, baseline.count, removed, repeat, other
+        )
 
     def drain(self) -> TallyCount:
         """Return the calls counted for the unit since the last time."""
@@ -246,6 +260,24 @@ class UnitState:
     def close(self, *, wait: bool = True) -> None:
         """Stop running ahead."""
         self._predictions.close(wait=wait)
+
+
+def _entry(baseline: Mapping[str, MetricBaseline], outcome: CaseOutcome) -> CaseBaseline | None:
+    found = baseline.get(outcome.metric)
+    return None if found is None else found.cases.get(outcome.case)
+
+
+def _beside_other(
+    outcome: CaseOutcome, gate: Gate, against: Against, rebasing: bool, accepted: Verdict
+) -> tuple[Verdict, float | None]:
+    """Judge by another baseline; ``accepted``, the snapshot's verdict, holds for cases that it lacks."""
+    if against.metrics is None:
+        return Verdict(accepted.kind, accepted.detail, "none"), None
+    entry = _entry(against.metrics, outcome)
+    verdict = judge(outcome, entry, gate, rebasing=rebasing, against=against.name)
+    if entry is None or verdict.baseline != "known":
+        return Verdict(accepted.kind, accepted.detail, verdict.baseline), None
+    return verdict, entry.value
 
 
 def example_digest(example: Example) -> str:

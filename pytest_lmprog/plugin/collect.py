@@ -18,6 +18,7 @@ from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.plugin import needs
 from pytest_lmprog.plugin.cases import Case, CaseExample
 from pytest_lmprog.plugin.function_metric import FunctionMetric
+from pytest_lmprog.plugin.gate_mark import check_must_pass, read_gate
 from pytest_lmprog.plugin.marks import (
     MARK_NAMES,
     ExamplesMark,
@@ -26,7 +27,6 @@ from pytest_lmprog.plugin.marks import (
     RepeatMark,
     check_known,
     closest,
-    read_gate,
     read_mark,
     where,
 )
@@ -330,6 +330,8 @@ def _add_metric(metafunc: pytest.Metafunc, plan: UnitPlan, name: str, call: Any)
     marks = closest(definition, "lm_metric"), closest(definition, "lm_gate")
     stated = MetricMark() if marks[0] is None else read_mark(MetricMark, marks[0])
     gate = Gate() if marks[1] is None else read_gate(marks[1])
+    if gate.must_pass:
+        check_must_pass(gate, [example.id for example in plan.cases])
     plan.gates[name] = gate
     plan.repeats[name] = _rollouts(definition, plan.run)
     plan.metrics[name] = FunctionMetric(

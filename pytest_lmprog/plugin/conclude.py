@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_lmprog.errors import LmprogError, LmprogWarning
-from pytest_lmprog.harness.gates import MetricVerdict, judge_metric
+from pytest_lmprog.harness.gates import MetricVerdict, judge_run
 from pytest_lmprog.harness.results import (
     CaseOutcome,
     MetricResult,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.harness.runs import StoredRun
     from pytest_lmprog.harness.saved import SavedRun
 
-__all__ = ["Conclusion", "stale_text"]
+__all__ = ["Conclusion", "gate_text", "stale_text"]
 
 
 class Conclusion:
@@ -43,6 +43,7 @@ class Conclusion:
         self.results = RunResults()
         self.node_ids: dict[str, set[str]] = {}
         self.verdicts: list[tuple[UnitResult, MetricResult, MetricVerdict]] = []
+        self.verdict_of: dict[tuple[str, str], MetricVerdict] = {}
         self.written: tuple[Any, ...] = ()
         self.interrupted = False
         self.problems: list[str] = []
@@ -105,11 +106,11 @@ class Conclusion:
         for worker in lost:
             self.results.lose_worker(worker)
         self._drain(existing_run(self.config))
-        for result in self.results:
-            for metric in result.metrics:
-                verdict = judge_metric(metric, rebasing=result.info.rebasing)
-                self.verdicts.append((result, metric, verdict))
-        done = [m.info.node_id for _, m, v in self.verdicts if v.state == "passed"]
+        units = list(self.results)
+        self.verdict_of = judge_run(units)
+        self.verdicts = [(u, m, self.verdict_of[u.info.id, m.info.name]) for u in units for m in u.metrics]
+        judged = [(m, v) for _, m, v in self.verdicts if v.state != "not_judged"]
+        done = [m.info.node_id for m, v in judged if v.told or not v.fails]
         selection.forget_passed(self.config, done)
         passed = not session.testsfailed and not any(v.fails for _, _, v in self.verdicts)
         complete = all(result.complete for result in self.results) and not interrupted
@@ -162,6 +163,10 @@ class Conclusion:
         for info in [r.info for r in self.results if r.info.stale and not r.info.rebasing]:
             if not self.settings.in_ci:
                 self._warn_of(stale_text(info), path=info.module_id, node_id=info.id)
+        for unit, metric, verdict in self.verdicts:
+            if verdict.warns:
+                text = f"{metric.info.node_id}: {gate_text(verdict)}"
+                self._warn_of(text, path=unit.info.module_id, node_id=metric.info.node_id)
 
     def _warn_of(self, text: str, **where: str) -> None:
         try:
@@ -171,10 +176,9 @@ class Conclusion:
 
     def _report(self, session: pytest.Session) -> None:
         for unit, metric, verdict in self.verdicts:
-            if verdict.fails:
-                reasons = "\n".join(verdict.reasons)
+            if verdict.fails and not verdict.told:
                 properties = self._junit_properties(unit, metric, verdict)
-                self._emit(session, metric.info.node_id, f"gate: {reasons}", "call", properties)
+                self._emit(session, metric.info.node_id, gate_text(verdict), "call", properties)
         if self.settings.in_ci:
             for result in self.results:
                 if result.info.stale and not result.info.rebasing:
@@ -221,6 +225,20 @@ class Conclusion:
                 )
                 hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=node_id, location=location)
+
+
+def gate_text(verdict: MetricVerdict) -> str:
+    """Return what is said of a metric that did not pass as a whole."""
+    reasons = "\n".join(verdict.reasons)
+    if verdict.state != "inconclusive":
+        return f"gate: {reasons}"
+    return f"gate: INCONCLUSIVE: {reasons}\n  hint: {INCONCLUSIVE_HINT}"
+
+
+INCONCLUSIVE_HINT = (
+    "more cases tell noise from a drop; lm_gate(max_drop=) says how large a drop is allowed, "
+    'lm_gate(on_inconclusive="warn") lets it pass'
+)
 
 
 def stale_text(info: UnitInfo) -> str:

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import pytest
 
 from pytest_lmprog.errors import ConfigurationError
-from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
 from pytest_lmprog.records import dataclass
@@ -25,10 +24,12 @@ __all__ = [
     "MetricMark",
     "ProgramMark",
     "RepeatMark",
+    "arguments",
     "check_known",
     "closest",
-    "read_gate",
+    "is_number",
     "read_mark",
+    "require",
     "where",
 ]
 
@@ -52,19 +53,17 @@ class ProgramMark:
     max_calls: int | None = None
 
     def __post_init__(self) -> None:
-        _require(_is_program(self.program), "program", "a Module class, instance or factory", self.program)
+        require(_is_program(self.program), "program", "a Module class, instance or factory", self.program)
         for one in self.lm if isinstance(self.lm, list | tuple) else [self.lm]:
-            _require(one is None or _is_lm(one), "lm", "an LM, a model name or a list of them", one)
-        _require(self.lm is None or _lms_ok(self.lm), "lm", "not empty", self.lm)
+            require(one is None or _is_lm(one), "lm", "an LM, a model name or a list of them", one)
+        require(self.lm is None or _lms_ok(self.lm), "lm", "not empty", self.lm)
         if self.teleprompter is not None:
             _check_teleprompter(self.teleprompter)
         for split in ("train_split", "val_split"):
-            _require(_is_name_or_none(getattr(self, split)), split, "text", getattr(self, split))
-        _require(self.name is None or _is_file_stem(self.name), "name", "a plain file name", self.name)
-        _require(isinstance(self.snapshot, str | Path | None), "snapshot", "a path", self.snapshot)
-        _require(
-            self.max_calls is None or _is_count(self.max_calls), "max_calls", "1 or more", self.max_calls
-        )
+            require(_is_name_or_none(getattr(self, split)), split, "text", getattr(self, split))
+        require(self.name is None or _is_file_stem(self.name), "name", "a plain file name", self.name)
+        require(isinstance(self.snapshot, str | Path | None), "snapshot", "a path", self.snapshot)
+        require(self.max_calls is None or _is_count(self.max_calls), "max_calls", "1 or more", self.max_calls)
 
     @property
     def lms(self) -> tuple[Any, ...]:
@@ -83,16 +82,16 @@ class ExamplesMark:
 
     def __post_init__(self) -> None:
         known = (str, os.PathLike, list, tuple)
-        _require(
+        require(
             isinstance(self.source, known) or callable(self.source),
             "source",
             "a path, a list of examples or a callable that returns one",
             self.source,
         )
-        _require(_is_name_or_none(self.split), "split", "text", self.split)
-        _require(self.limit is None or _is_count(self.limit), "limit", "1 or more", self.limit)
+        require(_is_name_or_none(self.split), "split", "text", self.split)
+        require(self.limit is None or _is_count(self.limit), "limit", "1 or more", self.limit)
         names = self.input_names
-        _require(names is None or all(isinstance(n, str) for n in names), "inputs", "names", self.inputs)
+        require(names is None or all(isinstance(n, str) for n in names), "inputs", "names", self.inputs)
 
     @property
     def input_names(self) -> tuple[str, ...] | None:
@@ -110,9 +109,9 @@ class MetricMark:
     optimize: bool = True
 
     def __post_init__(self) -> None:
-        good = _is_number(self.weight) and math.isfinite(self.weight) and self.weight > 0
-        _require(good, "weight", "a number above 0", self.weight)
-        _require(isinstance(self.optimize, bool), "optimize", "True or False", self.optimize)
+        good = is_number(self.weight) and math.isfinite(self.weight) and self.weight > 0
+        require(good, "weight", "a number above 0", self.weight)
+        require(isinstance(self.optimize, bool), "optimize", "True or False", self.optimize)
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class RepeatMark:
     n: int
 
     def __post_init__(self) -> None:
-        _require(_is_count(self.n), "n", "a whole number, 1 or more", self.n)
+        require(_is_count(self.n), "n", "a whole number, 1 or more", self.n)
 
 
 _KEYWORD_ONLY_AFTER = {"lm_program": 1, "lm_examples": 1, "lm_metric": 2, "lm_gate": 1, "lm_repeat": 1}
@@ -151,27 +150,13 @@ def _require_one(owner: Any, name: str) -> None:
 def read_mark(kind: type[_Mark], mark: pytest.Mark) -> _Mark:
     """Return ``mark`` as a value of ``kind``. Raises ConfigurationError for unknown or wrong arguments."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    given = _arguments(mark, names)
+    given = arguments(mark, names)
     if names[0] not in given and kind in (ProgramMark, ExamplesMark, RepeatMark):
         raise ConfigurationError(f"{mark.name} lacks {names[0]}=", hint=_HINTS.get(mark.name))
     try:
         return kind(**given)
     except ConfigurationError as error:
         raise ConfigurationError(f"{mark.name}: {error.message}", hint=error.hint) from None
-
-
-def read_gate(mark: pytest.Mark) -> Gate:
-    """Return an ``lm_gate`` mark as a Gate. Raises ConfigurationError as ``read_mark`` does."""
-    given = _arguments(mark, [field.name for field in fields(Gate)])
-    for name in ("min_score", "pass_at"):
-        threshold = given.get(name)
-        good = threshold is None or (_is_number(threshold) and 0 <= threshold <= 1)
-        _require(good, f"lm_gate: {name}", "a number from 0 to 1", threshold)
-    most = given.get("max_regressions", 0)
-    good = isinstance(most, int) and not isinstance(most, bool) and most >= 0
-    _require(good, "lm_gate: max_regressions", "a whole number, 0 or more", most)
-    _require(isinstance(given.get("strict", False), bool), "lm_gate: strict", "a bool", given.get("strict"))
-    return Gate(**given)
 
 
 _HINTS = {
@@ -181,7 +166,8 @@ _HINTS = {
 }
 
 
-def _arguments(mark: pytest.Mark, names: list[str]) -> dict[str, Any]:
+def arguments(mark: pytest.Mark, names: list[str]) -> dict[str, Any]:
+    """Return a mark's arguments by name. Raises ConfigurationError for those that it does not have."""
     most = _KEYWORD_ONLY_AFTER[mark.name]
     if len(mark.args) > most:
         raise ConfigurationError(
@@ -204,7 +190,8 @@ def _unknown(mark: str, name: str, names: list[str]) -> str:
     return f"{mark} has no argument {name!r}{guess} (it has: {', '.join(names)})"
 
 
-def _require(good: bool, name: str, wanted: str, got: Any) -> None:
+def require(good: bool, name: str, wanted: str, got: Any) -> None:
+    """Raise ConfigurationError, saying what is ``wanted``, where an argument is not ``good``."""
     if not good:
         raise ConfigurationError(f"{name} must be {wanted}, not {_shown(got)}")
 
@@ -232,7 +219,7 @@ def _check_teleprompter(value: Any) -> None:
             f"teleprompter must be an instance, not the class {value.__name__}", hint=f"{value.__name__}()"
         )
     good = all(callable(getattr(value, name, None)) for name in ("compile_result", "settings", "bound"))
-    _require(good, "teleprompter", "a teleprompter such as BootstrapFewShot()", value)
+    require(good, "teleprompter", "a teleprompter such as BootstrapFewShot()", value)
 
 
 def _is_name_or_none(value: Any) -> bool:
@@ -247,7 +234,8 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a number, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.errors import ConfigurationError
+from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.settings import OPTIONS, HarnessSettings, Option
 
 __all__ = ["LEFT_XDIST", "MARKERS", "add", "adopt", "leave_xdist", "register_markers", "settings"]
@@ -27,7 +27,8 @@ MARKERS = (
     "lm_examples(source, *, split=None, limit=None, inputs=None): the cases: a YAML, JSON, JSONL or CSV file "
     "relative to the test file, a list of Example or dict, or source= a callable that returns one.",
     "lm_metric(weight=1, optimize=True): how a test function counts while compiling.",
-    "lm_gate(min_score=None, pass_at=None, max_regressions=0, strict=False): thresholds on a whole metric.",
+    "lm_gate(min_score=None, pass_at=None, max_regressions=0, strict=False, max_drop=None, alpha=0.02, "
+    "on_inconclusive='fail', must_pass=()): thresholds on a whole metric.",
     "lm_repeat(n): n rollouts of each case, each an item with a cache entry of its own.",
 )
 
@@ -86,7 +87,7 @@ def adopt(config: pytest.Config, *, limit: int | None, repeat: int | None) -> No
 def _resolved(config: pytest.Config) -> HarnessSettings:
     worker = getattr(config, "workerinput", None) or {}
     try:
-        return HarnessSettings.resolve(
+        found = HarnessSettings.resolve(
             config.rootpath,
             cli={option.name: getattr(config.option, option.dest, None) for option in OPTIONS},
             env=os.environ,
@@ -95,8 +96,18 @@ def _resolved(config: pytest.Config) -> HarnessSettings:
             workers=worker.get("workercount", 1),
             cwd=config.invocation_params.dir,
         )
-    except ConfigurationError as error:
+        if found.baseline is not None and not worker:
+            _check_baseline(found, found.baseline)
+    except LmprogError as error:
         raise pytest.UsageError(str(error)) from None
+    return found
+
+
+def _check_baseline(found: HarnessSettings, given: str) -> None:
+    """Tell at the start what could not be compared with."""
+    from pytest_lmprog.harness.against import open_baselines
+
+    open_baselines(given, found.rootdir, cwd=found.cwd)
 
 
 def _ini(config: pytest.Config, option: Option) -> Any:

@@ -34,7 +34,7 @@ def _lines(conclusion: Conclusion, width: int) -> list[str]:
     compiled = [] if session is None else list(session.compiled.values())
     return [
         *compile_lines(compiled, conclusion.results, width=width),
-        *summary_lines(conclusion.results, width=width),
+        *summary_lines(conclusion.results, width=width, verdicts=conclusion.verdict_of or None),
         *written_lines(conclusion.written, width=width),
         *(conclusion.problems if conclusion.interrupted else ()),
         *_kept(conclusion),

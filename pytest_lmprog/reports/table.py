@@ -5,9 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-__all__ = ["paragraph", "table"]
+__all__ = ["fits", "paragraph", "table"]
 
 GAP = "  "
+
+
+def fits(head: Sequence[str], rows: Sequence[Sequence[str]], *, width: int) -> bool:
+    """Return whether a table leaves room for the head of its first column."""
+    figures = (max(len(row[i]) for row in (head, *rows)) for i in range(1, len(head)))
+    return len(head[0]) + sum(len(GAP) + w for w in figures) <= width
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, width: int = 80) -> list[str]:
@@ -18,7 +24,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, width: int = 80
     widths = {i: max(len(row[i]) for row in (head, *rows)) for i in columns}
     room = width - sum(len(GAP) + w for w in widths.values())
     first = max(len(row[0]) for row in (head, *rows))
-    first = max(min(first, room), min(8, first))
+    first = max(min(first, room), min(2, first))
     lines: list[str] = []
     for row in (head, *rows):
         figures = "".join(GAP + row[i].rjust(widths[i]) for i in columns)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_lmprog.harness.calibrated import calibration_words
-from pytest_lmprog.harness.gates import judge_metric, rollout_figures
+from pytest_lmprog.harness.gates import MetricVerdict, judge_run
 from pytest_lmprog.harness.results import MetricResult, RunResults, UnitResult
+from pytest_lmprog.harness.rollouts import flaky_cases, rollout_figures
 from pytest_lmprog.reports import figures
-from pytest_lmprog.reports.table import paragraph, table
+from pytest_lmprog.reports.table import fits, paragraph, table
 
 if TYPE_CHECKING:  # a replay compiles and writes nothing, and should not load what does
     from pytest_lmprog.harness.compiling import CompileOutcome
@@ -21,14 +22,20 @@ __all__ = ["bound_lines", "compile_lines", "compile_text", "summary_lines", "wri
 INDENT = "  "
 
 
-def summary_lines(results: RunResults, *, width: int = 80) -> list[str]:
-    """Return the summary: a table of all metrics by unit, then what is to be said of each unit."""
+Verdicts = Mapping[tuple[str, str], MetricVerdict]
+
+
+def summary_lines(results: RunResults, *, width: int = 80, verdicts: Verdicts | None = None) -> list[str]:
+    """Return the summary: a table of all metrics by unit, then what is to be said of each unit.
+
+    ``verdicts``: by unit id and metric, where they are known already."""
     units = list(results)
     if not units:
         return []
-    lines = _scores(units, width)
+    verdicts = judge_run(units) if verdicts is None else verdicts
+    lines = _scores(units, verdicts, width)
     for unit in units:
-        lines += _remarks(unit, width)
+        lines += _remarks(unit, verdicts, width)
     lines += _calls(results, units, width)
     if results.lost_workers:
         lost = figures.listed(results.lost_workers)
@@ -42,30 +49,42 @@ _FIGURES: tuple[_Column, ...] = (
     ("n", lambda m: _n(m)),
     ("score", lambda m: figures.score(m.score)),
     ("95% CI", figures.interval),
-    ("baseline", lambda m: figures.score(m.info.baseline)),
+    ("base", lambda m: figures.score(m.info.baseline)),
     ("delta", lambda m: figures.change(m.delta)),
 )
 
 _COUNTS: tuple[tuple[str, Callable[[MetricResult], int]], ...] = (
     ("worse", lambda m: len(m.regressions)),
     ("fixed", lambda m: len(m.fixed)),
-    ("flaky", lambda m: len(m.with_verdict("flaky"))),
+    ("flaky", lambda m: len(flaky_cases(m))),
     ("known", lambda m: len(m.with_verdict("known_miss", "known_error"))),
     ("errors", lambda m: m.count("error")),
 )
 
 
-def _scores(units: Sequence[UnitResult], width: int) -> list[str]:
+def _scores(units: Sequence[UnitResult], verdicts: Verdicts, width: int) -> list[str]:
+    head, rows = _cells(units, verdicts, apart=True)
+    if not fits(head, rows, width=width):
+        head, rows = _cells(units, verdicts, apart=False)
+    return _without_blank(table(head, rows, width=width))
+
+
+def _cells(
+    units: Sequence[UnitResult], verdicts: Verdicts, *, apart: bool
+) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows; the verdict in a column of its own (``apart``) or after the metric's name."""
     metrics = [m for unit in units for m in unit.metrics]
     counts = [(name, of) for name, of in _COUNTS if any(map(of, metrics))]
-    head = ["unit, metric", *(name for name, _ in _FIGURES), *(name for name, _ in counts)]
+    names = [*(name for name, _ in _FIGURES), *(name for name, _ in counts)]
+    head = ["unit, metric", "verdict", *names] if apart else ["unit, metric", *names]
     rows: list[list[str]] = []
     for unit in units:
         rows.append([_title(unit), *[""] * (len(head) - 1)])
         for metric in unit.metrics:
             cells = [of(metric) for _, of in _FIGURES] + [str(of(metric) or "-") for _, of in counts]
-            rows.append([INDENT + metric.info.name, *cells])
-    return _without_blank(table(head, rows, width=width))
+            name, word = INDENT + metric.info.name, verdicts[unit.info.id, metric.info.name].word
+            rows.append([name, word, *cells] if apart else [f"{name} {word}", *cells])
+    return head, rows
 
 
 def _without_blank(lines: list[str]) -> list[str]:
@@ -87,10 +106,11 @@ def _n(metric: MetricResult) -> str:
     return str(len(metric.judged))
 
 
-def _remarks(unit: UnitResult, width: int) -> list[str]:
+def _remarks(unit: UnitResult, verdicts: Verdicts, width: int) -> list[str]:
     """Return what is to be said of a unit beyond its figures, a paragraph each."""
     said = list(calibration_words(unit))
-    said += [text for metric in unit.metrics for text in _metric_remarks(metric, unit.info.rebasing)]
+    for metric in unit.metrics:
+        said += _metric_remarks(metric, verdicts[unit.info.id, metric.info.name])
     if unit.info.stale:
         said.append("stale snapshot: " + "; ".join(unit.info.stale))
     said += unit.info.notes
@@ -99,13 +119,9 @@ def _remarks(unit: UnitResult, width: int) -> list[str]:
     return [unit.info.name, *(line for text in said for line in paragraph(text, width=width, indent=INDENT))]
 
 
-def _metric_remarks(metric: MetricResult, rebasing: bool) -> Iterable[str]:
+def _metric_remarks(metric: MetricResult, verdict: MetricVerdict) -> Iterable[str]:
     name = metric.info.name
-    verdict = judge_metric(metric, rebasing=rebasing)
-    if verdict.state == "not_judged" and metric.ran:
-        yield f"{name}: {verdict.reasons[0]}"
-    for reason in verdict.reasons if verdict.fails else ():
-        yield f"{name} FAILS: {reason}"
+    yield from _verdict_remarks(metric, verdict)
     for word, cases in _changes(metric):
         if cases:
             yield f"{name}, {len(cases)} {word}: {figures.listed(cases)}"
@@ -118,11 +134,21 @@ def _metric_remarks(metric: MetricResult, rebasing: bool) -> Iterable[str]:
         )
 
 
+def _verdict_remarks(metric: MetricResult, verdict: MetricVerdict) -> Iterable[str]:
+    name = metric.info.name
+    if verdict.state == "not_judged" and metric.ran:
+        yield f"{name}: {verdict.reasons[0]}"
+    elif verdict.state in ("failed", "inconclusive"):
+        yield from (f"{name} {verdict.word}: {reason}" for reason in verdict.reasons)
+    elif verdict.figures.get("decided_by") == "statistics":
+        yield f"{name} {verdict.word}: {verdict.figures['reason']}"
+
+
 def _changes(metric: MetricResult) -> Iterable[tuple[str, Sequence[str]]]:
     yield "worse than the baseline", metric.regressions
     yield "fixed", metric.fixed
     yield "fixed but not accepted (strict)", metric.with_verdict("unaccepted_fix")
-    yield "flaky", metric.with_verdict("flaky")
+    yield "flaky", [f"{case} {passed}/{n}" for case, (passed, n) in flaky_cases(metric).items()]
     yield "not baselined", metric.with_baseline("new")
     yield "edited since the baseline", metric.with_baseline("edited")
     yield "in the baseline but gone", metric.info.removed

@@ -57,8 +57,8 @@ def test_the_reasons_have_the_figures() -> None:
         "the score fell by 0.150 (96% CI -0.372 to +0.050), which may be a real drop, or noise "
         "(p = 0.12 > alpha 0.02)"
     )
-    assert compare(*runs(5, 0, 0)).reason == "no case got worse"
-    assert compare(*runs(5, 1, 1)).reason == "the score is the same"
+    assert compare(*runs(5, 0, 0)).reason == "no case got worse (96% CI -0.458 to +0.458)"
+    assert compare(*runs(5, 1, 1)).reason.startswith("the score is the same (96% CI -")
     assert "surely by no more than max_drop 0.2" in compare(*runs(94, 6, 0), max_drop=0.2).reason
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pytest_lmprog.harness.gates import MetricVerdict, judge_metric, rollout_figures
-from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, MetricResult
+from pytest_lmprog.harness.gates import MetricVerdict, judge_metric, judge_run, rollout_figures
+from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, MetricResult, UnitInfo, UnitResult
+from pytest_lmprog.harness.rollouts import flaky_cases
 from pytest_lmprog.harness.unit import Gate
+from pytest_lmprog.lm.scope import TallyCount
 
 
 def metric(
@@ -69,8 +72,10 @@ def test_max_regressions(allowed: int, state: str) -> None:
     assert judge_metric(worse, rebasing=True).state == "passed"
 
 
-def test_a_regression_that_failed_at_once_does_not_fail_twice() -> None:
-    assert judge_metric(metric("f", verdict="regression")).state == "passed"
+def test_a_regression_that_failed_at_once_is_not_reported_twice() -> None:
+    verdict = judge_metric(metric("pf", verdict="regression"))
+    assert (verdict.state, verdict.told) == ("failed", True)
+    assert verdict.reasons == ("2 cases failed: c0, c1",)
 
 
 def test_min_score_holds_in_a_run_that_makes_the_baseline() -> None:
@@ -102,3 +107,144 @@ def test_a_verdict_survives_as_plain_data() -> None:
     verdict = MetricVerdict("inconclusive", ("too few cases",), {"p_value": 0.3, "interval": [-0.2, 0.1]})
     assert MetricVerdict.from_plain(json.loads(json.dumps(verdict.to_plain()))) == verdict
     assert not verdict.fails
+
+
+# --- beside the baseline ------------------------------------------------------------------------------
+
+
+def beside(
+    worse: int,
+    better: int,
+    same: int,
+    gate: Gate | None = None,
+    *,
+    live: bool = True,
+    against: str | None = None,
+) -> MetricResult:
+    """A metric of which so many cases got worse, better, or stayed as they were."""
+    kinds = [("fail", "regressed", 1.0)] * worse + [("pass", "fixed", 0.0)] * better
+    kinds += [("pass", "passed", 1.0)] * same
+    outcomes = tuple(
+        CaseOutcome("u", "m", f"c{i}", "0", status, verdict=kind, baseline="known", was=was, live=live)  # type: ignore[arg-type]
+        for i, (status, kind, was) in enumerate(kinds)
+    )
+    return MetricResult(MetricInfo("m", "t::m", len(kinds), gate or Gate(), against=against), outcomes)
+
+
+@pytest.mark.parametrize(
+    ("counts", "gate", "state"),
+    [
+        ((0, 0, 4), Gate(), "passed"),
+        ((1, 1, 4), Gate(), "passed"),
+        ((1, 0, 4), Gate(), "inconclusive"),
+        ((6, 0, 4), Gate(), "failed"),
+        ((6, 0, 4), Gate(alpha=0.01), "inconclusive"),
+        ((6, 0, 94), Gate(max_drop=0.2, max_regressions=None), "passed"),
+        ((6, 0, 94), Gate(max_drop=0.05, max_regressions=None), "failed"),
+        ((6, 0, 94), Gate(max_regressions=5), "failed"),
+        ((6, 0, 94), Gate(max_regressions=20), "passed"),
+        ((6, 0, 94), Gate(max_drop=0.2, max_regressions=5), "failed"),
+        ((6, 0, 94), Gate(max_regressions=None), "passed"),
+    ],
+)
+def test_statistics_decide_where_calls_were_live(counts: Any, gate: Gate, state: str) -> None:
+    verdict = judge_metric(beside(*counts, gate))
+    assert verdict.state == state
+    assert verdict.figures["decided_by"] == "statistics"
+
+
+@pytest.mark.parametrize(
+    ("counts", "gate", "state"),
+    [
+        ((0, 3, 4), Gate(), "passed"),
+        ((1, 3, 4), Gate(), "failed"),
+        ((1, 0, 4), Gate(max_regressions=1), "passed"),
+        ((2, 0, 18), Gate(max_drop=0.1, max_regressions=None), "passed"),
+        ((3, 0, 17), Gate(max_drop=0.1, max_regressions=None), "failed"),
+        ((3, 1, 16), Gate(max_drop=0.1, max_regressions=None), "passed"),
+        ((2, 0, 18), Gate(max_drop=0.1, max_regressions=1), "failed"),
+    ],
+)
+def test_every_flip_counts_where_nothing_is_random(counts: Any, gate: Gate, state: str) -> None:
+    verdict = judge_metric(beside(*counts, gate, live=False))
+    assert verdict.state == state
+    assert verdict.figures["decided_by"] == "every flip"
+    assert "p_value" not in verdict.figures
+
+
+def test_another_run_as_baseline_is_compared_by_statistics() -> None:
+    verdict = judge_metric(beside(1, 0, 9, live=False, against="main"))
+    assert (verdict.state, verdict.figures["against"]) == ("inconclusive", "main")
+
+
+def test_the_reason_of_a_drop_has_the_figures() -> None:
+    gate = Gate(max_drop=0.1, max_regressions=None)
+    assert judge_metric(beside(3, 0, 17, gate, live=False)).reasons == (
+        "the score fell by 0.150 over 20 cases, max_drop is 0.1",
+    )
+    assert judge_metric(beside(6, 0, 4)).reasons == (
+        "the score fell by 0.600 (96% CI -0.839 to -0.125), which noise does not explain "
+        "(p = 0.016 <= alpha 0.02); 6 worse, 0 better of 10 cases (exact McNemar); "
+        "worse: c0, c1, c2, c3, c4, c5",
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "fails", "warns"), [("fail", True, False), ("warn", False, True), ("pass", False, False)]
+)
+def test_what_becomes_of_an_inconclusive_metric(policy: Any, fails: bool, warns: bool) -> None:
+    verdict = judge_metric(beside(1, 0, 4, Gate(on_inconclusive=policy)))
+    assert (verdict.state, verdict.word) == ("inconclusive", "INCONCLUSIVE")
+    assert (verdict.fails, verdict.warns) == (fails, warns)
+
+
+def test_a_failed_case_outweighs_a_good_comparison() -> None:
+    good = beside(0, 3, 4)
+    first = replace(good.outcomes[-1], verdict="failed", status="fail", was=None, baseline="new")
+    verdict = judge_metric(replace(good, outcomes=(*good.outcomes[:-1], first)))
+    assert (verdict.state, verdict.told, verdict.fails) == ("failed", True, True)
+
+
+def test_the_metrics_of_a_run_share_one_alpha() -> None:
+    def unit(name: str, *counts: int) -> UnitResult:
+        metric = beside(*counts)
+        return UnitResult(UnitInfo(name, name, "t.py", (metric.info,)), (metric,), TallyCount())
+
+    alone = judge_run([unit("a", 6, 0, 4)])
+    both = judge_run([unit("a", 6, 0, 4), unit("b", 0, 0, 9)])
+    assert (alone["a", "m"].state, both["a", "m"].state, both["b", "m"].state) == (
+        "failed",
+        "inconclusive",
+        "passed",
+    )
+    assert both["a", "m"].figures["metrics"] == 2
+    assert both["a", "m"].figures["p_corrected"] == 2 * both["a", "m"].figures["p_value"]
+
+
+def test_a_run_that_makes_the_baseline_is_not_compared() -> None:
+    verdict = judge_metric(beside(6, 0, 4), rebasing=True)
+    assert verdict.state == "passed"
+    assert verdict.figures["decided_by"] == "every flip"
+
+
+def test_rollouts_are_compared_by_example() -> None:
+    groups = {f"c{i}": "ppf" if i < 12 else "ppp" for i in range(20)}
+    found = rollouts(groups)
+    known = tuple(replace(o, was=1.0, baseline="known", verdict="flaky") for o in found.outcomes)
+    verdict = judge_metric(replace(found, outcomes=known, repeat=3))
+    assert verdict.state == "failed"
+    assert (verdict.figures["n"], verdict.figures["test"]) == (20, "paired bootstrap")
+    assert verdict.figures["change"] == pytest.approx(-0.2)
+
+
+def test_cases_without_a_baseline_are_not_paired() -> None:
+    found = beside(1, 0, 4)
+    new = replace(found.outcomes[0], case="new", was=None, baseline="new", verdict="passed", status="pass")
+    skipped = replace(found.outcomes[1], case="skipped", verdict="unscored", status="unscored")
+    verdict = judge_metric(MetricResult(MetricInfo("m", "t::m", 7), (*found.outcomes, new, skipped)))
+    assert verdict.figures["n"] == 5
+
+
+def test_flaky_cases_are_named_with_what_passed() -> None:
+    assert flaky_cases(rollouts({"a": "pp", "b": "pf", "c": "ff"})) == {"b": (1, 2)}
+    assert flaky_cases(metric("pf")) == {}

@@ -160,3 +160,40 @@ def test_every_kind_is_reported_and_known_misses_as_pytest_shows_them() -> None:
     assert shown["known_miss"] == ("skipped", "xfailed", "k", "KNOWN MISS")
     assert shown["fixed"] == ("passed", "passed", "*", "FIXED")
     assert shown["regression"] == ("failed", "failed", "R", "REGRESSION")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kind"),
+    [
+        ("fail", "fail", "failed"),
+        ("pass", "fail", "regression"),
+        ("nothing", "fail", "failed"),
+        ("fail", "pass", "fixed"),
+        ("pass", "pass", "passed"),
+    ],
+)
+def test_a_case_that_must_pass_fails_whatever_is_known_of_it(before: str, now: str, kind: str) -> None:
+    lenient = Gate(must_pass=("c",), max_regressions=9)
+    found = judge(NOW[now], BEFORE[before], lenient)
+    assert found.kind == kind
+    assert found.fails == (now == "fail")
+    assert judge(replace(NOW[now], live=True), BEFORE[before], lenient, rebasing=True).fails == found.fails
+    if found.fails:
+        assert found.detail.startswith("this case must pass (lm_gate): ")
+    assert judge(NOW[now], BEFORE[before], replace(lenient, must_pass=("other",))).fails == (
+        before == "nothing" and now == "fail"
+    )
+
+
+def test_an_error_of_a_case_that_must_pass() -> None:
+    error = replace(NOW["fail"], status="error", error="ParseError")
+    known = CaseBaseline("error", D, error="ParseError")
+    assert judge(error, known, Gate()).kind == "known_error"
+    assert judge(error, known, Gate(must_pass=("c",))).kind == "error"
+
+
+def test_beside_another_run_the_metric_decides_and_nothing_is_accepted() -> None:
+    worse = judge(NOW["fail"], BEFORE["pass"], Gate(), against="main (1a2b3c4)")
+    assert worse.kind == "regressed"
+    assert worse.detail.startswith("fail; main (1a2b3c4) has pass")
+    assert judge(NOW["pass"], BEFORE["fail"], Gate(strict=True), against="main").kind == "fixed"

@@ -47,18 +47,19 @@ def results(*, partial: bool = False) -> RunResults:
 
 def test_summary() -> None:
     assert summary_lines(results()) == [
-        "unit, metric          n  score     95% CI  baseline  delta  worse  fixed  errors",
+        "unit, metric    verdict  n  score     95% CI   base  delta  worse  fixed  errors",
         "tests/test_support.py::TestTriage (local/smollm2-135m)",
-        "  test_team           4  0.500  0.15-0.85     0.750  0.000      1      1       1",
+        "  test_team        FAIL  4  0.500  0.15-0.85  0.750  0.000      1      1       1",
         "  test_reason_is_short",
-        "                      4  0.750  0.30-0.95         -      -      -      -       -",
+        "                   FAIL  4  0.750  0.30-0.95      -      -      -      -       -",
         "TestTriage",
-        "  test_team FAILS: 1 case got worse than the baseline, max_regressions is 0: b",
+        "  test_team FAIL: 1 case got worse than the baseline, max_regressions is 0: b",
+        "  test_team FAIL: 1 case failed: d",
         "  test_team, 1 worse than the baseline: b",
         "  test_team, 1 fixed: c",
         "  test_team, 1 not baselined: d",
         "  test_team, 1 in the baseline but gone: old-1",
-        "  test_reason_is_short FAILS: score 0.750 over 4 cases is below min_score 0.9",
+        "  test_reason_is_short FAIL: score 0.750 over 4 cases is below min_score 0.9",
         "TestTriage: 4 calls, 75% cached, 1,200 tokens, $0.0100, 1 fallback to chat",
     ]
 
@@ -66,13 +67,56 @@ def test_summary() -> None:
 def test_a_wide_terminal_keeps_names_in_the_table() -> None:
     lines = summary_lines(results(), width=120)
     assert lines[3].startswith("  test_reason_is_short")
-    assert lines[3].split()[1:3] == ["4", "0.750"]
+    assert lines[3].split()[1:4] == ["FAIL", "4", "0.750"]
 
 
 def test_a_partial_run_is_not_judged() -> None:
     lines = summary_lines(results(partial=True))
     assert "  test_reason_is_short: not judged (2 of 4 ran)" in lines
     assert lines[4].split()[0] == "2/4"
+
+
+def live(*kinds: str) -> RunResults:
+    """A live run of cases that all passed in the baseline."""
+    found = RunResults()
+    found.add_unit(UnitInfo("t.py::TestTriage", "TestTriage", "t.py", (MetricInfo("test_team", "m", 6),)))
+    for index, kind in enumerate(kinds):
+        status: Any = "pass" if kind in ("passed", "fixed") else "error" if kind == "known_error" else "fail"
+        found.add(
+            CaseOutcome(
+                *("t.py::TestTriage", "test_team", f"c{index}", "0", status),
+                verdict=kind,  # type: ignore[arg-type]
+                baseline="known",
+                was=1.0,
+                live=True,
+            )
+        )
+    return found
+
+
+def test_where_there_is_no_room_the_verdict_stands_behind_the_name() -> None:
+    found = live("passed", "regressed", "fixed", "flaky", "known_miss", "known_error")
+    lines = summary_lines(found)
+    assert lines[:4] == [
+        "unit, metric      n  score     95% CI  base   delta  worse  fixed  known  errors",
+        "t.py::TestTriage",
+        "  test_team INCONCLUSIVE",
+        "                  6  0.333  0.10-0.70     -  -0.667      1      1      2       1",
+    ]
+    assert summary_lines(found, width=120)[0].split()[2] == "verdict"
+
+
+def test_what_statistics_decided_is_told_with_its_figures() -> None:
+    text = " ".join(" ".join(summary_lines(live(*["passed"] * 5, "regressed"))).split())
+    assert (
+        "test_team INCONCLUSIVE: the score fell by 0.167 (96% CI -0.580 to +0.315), which may be a real "
+        "drop, or noise (p = 0.5 > alpha 0.02); 1 worse, 0 better of 6 cases (exact McNemar); worse: c5"
+    ) in text
+    text = " ".join(" ".join(summary_lines(live(*["passed"] * 6))).split())
+    assert (
+        "test_team PASS: no case got worse (96% CI -0.413 to +0.413); 0 worse, 0 better of 6 cases (exact "
+        in text
+    )
 
 
 @given(st.integers(80, 160))
@@ -106,7 +150,8 @@ def test_rollouts() -> None:
         for rollout in range(2):
             found.add(CaseOutcome("u", "u", case, "0", "pass" if rollout else status, rollout))
     lines = summary_lines(found)
-    assert lines[2].split()[:3] == ["u", "2x2", "0.750"]
+    assert lines[2].split()[:4] == ["u", "PASS", "2x2", "0.750"]
+    assert "  u, 1 flaky: b 1/2" in lines
     assert "  u, 2 rollouts: pass rate 0.750, pass@2 1.000, pass^2 0.500" in lines
 
 
