@@ -52,11 +52,11 @@ def against(baselines: Baselines, unit: Unit, program: Module) -> Against:
     return Against(baselines.name, baselines.of(unit, f"{kind.__module__}.{kind.__qualname__}"))
 
 
-def open_baselines(given: str, rootdir: Path, *, cwd: Path) -> Baselines:
+def open_baselines(given: str, rootdir: Path, *, cwd: Path | None = None) -> Baselines:
     """Return the baselines that ``given`` names: a path, seen from ``cwd`` or ``rootdir``, or a revision.
 
     Raises ConfigurationError where it is neither, StoreError for a run that cannot be read."""
-    for folder in (cwd, rootdir):
+    for folder in (cwd or rootdir, rootdir):
         path = folder / given
         if path.is_dir():
             return _Folder(given, path, rootdir)

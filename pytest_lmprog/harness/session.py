@@ -268,9 +268,8 @@ class Session:
             return None
         from pytest_lmprog.harness.against import open_baselines
 
-        return open_baselines(
-            self.settings.baseline, self.settings.rootdir, cwd=self.settings.cwd or self.settings.rootdir
-        )
+        settings = self.settings
+        return open_baselines(str(settings.baseline), settings.rootdir, cwd=settings.cwd)
 
     def _warn_of_equal_rollouts(self, unit: Unit, program: Module, lm: LanguageModel) -> None:
         if unit.repeat < 2 or any(temperature(lm, p) != 0 for p in program.predictors()):
