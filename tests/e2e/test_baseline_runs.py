@@ -24,8 +24,9 @@ def worse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert desk.pytest(CI="1")[0] == 0
     desk.words |= {"dark": "bug", "odd": "feature"}
     code, out = desk.pytest("--lm-record=all")
-    assert code == 1
-    assert "test_team FAILS: 1 case got worse than the baseline, max_regressions is 0" in out
+    assert code == 0, out
+    assert "test_team PASS: the score is the same" in out
+    assert "test_team, 1 worse than the baseline: dark-1" in out
     assert "REGRESSION" not in out  # with live calls the metric's verdict decides
     return desk.path
 
@@ -37,7 +38,7 @@ def gated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk.edit("test_support.py", "lm_gate()", "lm_gate(min_score=0.9)")
     code, out = desk.pytest("--lm-compile", "--lm-update")
     assert code == 1, out
-    assert f"test_team FAILS: {GATE}" in out
+    assert f"test_team FAIL: {GATE}" in out
     return desk.path
 
 
