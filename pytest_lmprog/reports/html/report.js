@@ -114,9 +114,20 @@ function escaped(event, target, search) {
   else if (target === search) target.blur();
 }
 
+// What the first search needs is made while nothing else is to do.
+function warm(from) {
+  if (!window.requestIdleCallback) return;
+  window.requestIdleCallback((idle) => {
+    let at = from;
+    while (at < rows.length && idle.timeRemaining() > 1) haystack(rows[at++]);
+    if (at < rows.length) warm(at);
+  });
+}
+
 if (table) {
   document.getElementById("explorer").hidden = false;
   refresh();
   listen();
   follow();
+  warm(0);
 }
