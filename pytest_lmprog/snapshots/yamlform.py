@@ -203,7 +203,7 @@ _PLAIN_LINE = re.compile(
 
 
 def compose_plain(text: str, path: str) -> Node | None:
-    """Return the node tree of ``text`` as ``dump`` wrote it, where that is nothing but nested mappings of short
+    """Return the node tree of ``text`` as ``dump`` wrote it, where that is only nested mappings of short
     texts and numbers: ten times faster than ``compose``, and without positions. None for anything else."""
     root = MappingNode(f"{_CORE}map", [], None, None)
     within: list[tuple[int, MappingNode]] = [(-1, root)]
