@@ -32,6 +32,7 @@ def run_verdict(saved: SavedRun) -> RunVerdict:
     states = [verdict.state for unit in saved.units for verdict in unit.verdicts.values()]
     unsure = states.count("inconclusive")
     open_ = [f"{count(unsure, 'metric')} inconclusive"] if unsure else []
+    open_ += list(_worse(saved))
     if failures:
         return RunVerdict("FAIL", (*failures, *gaps, *open_))
     if gaps:
@@ -57,6 +58,13 @@ def _failures(saved: SavedRun) -> Iterator[str]:
         yield count(stale, "stale snapshot")
     if saved.problems:
         yield count(len(saved.problems), "problem")
+
+
+def _worse(saved: SavedRun) -> Iterator[str]:
+    """Cases that got worse and were left to their metric's verdict."""
+    worse = sum(o.verdict == "regressed" for unit in saved.units for o in unit.outcomes)
+    if worse:
+        yield f"{count(worse, 'case')} worse than the baseline"
 
 
 def _gaps(saved: SavedRun) -> Iterator[str]:

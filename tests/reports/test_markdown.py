@@ -112,6 +112,19 @@ def first(saved: SavedRun) -> str:
             "**LM programs: FAIL** 1 gate failed",
         ),
         (
+            run(
+                *GOOD[:2],
+                outcome("c", "regressed", was=1.0),
+                verdict=MetricVerdict("failed", ("max_regressions is 0",)),
+                passed=False,
+            ),
+            "**LM programs: FAIL** 1 gate failed; 1 case worse than the baseline",
+        ),
+        (
+            run(*GOOD[:2], outcome("c", "regressed", was=1.0)),
+            "**LM programs: PASS** 1 case worse than the baseline; 1 metric, 3 cases",
+        ),
+        (
             run(*GOOD, verdict=MetricVerdict("inconclusive", ("p = 0.3",))),
             "**LM programs: INCONCLUSIVE** 1 metric inconclusive; 1 metric, 3 cases",
         ),
