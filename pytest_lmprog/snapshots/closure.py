@@ -20,7 +20,7 @@ from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
 from pytest_lmprog.snapshots.module_facts import module_facts
 from pytest_lmprog.snapshots.source import UNBOUND, Sources, SourceTree, absolute_name
 
-__all__ = ["Closure", "Place"]
+__all__ = ["Closure", "Place", "place_of"]
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _READERS = frozenset({"read_text", "read_bytes", "read", "readlines", "load", "loads", "safe_load", "open"})
@@ -178,7 +178,7 @@ class Closure:
 
     def _put_function(self, name: str, file: str, *nodes: ast.AST) -> None:
         self._put(name, node_digest(*nodes))
-        self.places.setdefault(name, []).extend(_place(file, node) for node in nodes)
+        self.places.setdefault(name, []).extend(place_of(file, node) for node in nodes)
 
     def add_cells(self, function: FunctionType) -> None:
         """Take in what the closure of ``function`` holds."""
@@ -343,7 +343,8 @@ class Closure:
                 self.add_named_member(module, qualname, name)
 
 
-def _place(file: str, node: Any) -> Place:
+def place_of(file: str, node: Any) -> Place:
+    """Return where a function's definition stands."""
     decorators = (_last_name(decorator) for decorator in getattr(node, "decorator_list", ()))
     body = node.body[0] if isinstance(node.body, list) else node.body
     return Place(file, node.lineno, body.lineno, node.end_lineno or node.lineno, tuple(decorators))

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from pytest_lmprog.signatures.signature import SignatureMeta
-from pytest_lmprog.snapshots.closure import Closure
+from pytest_lmprog.snapshots.closure import Closure, Place, place_of
 from pytest_lmprog.snapshots.source import Sources
 
 __all__ = ["SourceNames", "module_of"]
@@ -47,20 +47,38 @@ class SourceNames:
             used for name, tree in self._modules.items() for used in _when_imported(name, tree.body)
         )
 
+    def runs_when_imported(self, item: str) -> bool:
+        """Whether a function at the top of its file may run when files are imported: decorators do."""
+        module, _, name = item.rpartition(".")
+        return module in self._modules and name in self.when_imported
+
     @cached_property
     def of_function(self) -> dict[str, frozenset[str]]:
         """What each function of the program uses, by its item in the closure."""
-        nodes = {
-            (sys.modules[name].__file__, node.lineno): node
+        return {item: frozenset(_used(*self._nodes(item))) for item in self._closure.places}
+
+    def nested(self, item: str) -> list[Place]:
+        """Return where the functions within a function stand."""
+        return [
+            place_of(place.file, node)
+            for place in self._closure.places[item]
+            for outer in self._nodes(item)
+            for node in ast.walk(outer)
+            if node is not outer and isinstance(node, _FUNCTIONS)
+        ]
+
+    def _nodes(self, item: str) -> list[ast.AST]:
+        spots = [(place.file, place.first) for place in self._closure.places[item]]
+        return [self._by_spot[spot] for spot in spots if spot in self._by_spot]
+
+    @cached_property
+    def _by_spot(self) -> dict[tuple[str, int], ast.AST]:
+        return {
+            (sys.modules[name].__file__ or "", node.lineno): node
             for name, tree in self._modules.items()
             for node in ast.walk(tree)
             if isinstance(node, (*_FUNCTIONS, ast.Lambda))
         }
-        found: dict[str, frozenset[str]] = {}
-        for item, places in self._closure.places.items():
-            known = [node for place in places if (node := nodes.get((place.file, place.first))) is not None]
-            found[item] = frozenset(_used(*known))
-        return found
 
     def signatures_using(self, name: str) -> list[SignatureMeta]:
         """Return the signatures in whose class body ``name`` is used."""
@@ -79,11 +97,11 @@ class SourceNames:
         wanted = frozenset(changed)
         for item, places in self._closure.places.items():
             decorators = {name for place in places for name in place.decorators} - _TRANSPARENT
-            if decorators and (_last(item) in wanted or not wanted.isdisjoint(self._reached(item))):
+            if decorators and (_last(item) in wanted or not wanted.isdisjoint(self.reached(item))):
                 return item
         return None
 
-    def _reached(self, start: str) -> set[str]:
+    def reached(self, start: str) -> set[str]:
         """Return all names that a function uses, and those that functions of these names use."""
         by_name: dict[str, list[str]] = {}
         for item in self.of_function:

@@ -137,7 +137,7 @@ class _Finder:
         shared = sorted(last_names & self._names.when_imported)
         if shared:
             raise _Everything(f"program code: {shared[0]}, which is used when its file is imported, changed")
-        if self.result.functions or self._making_changed:
+        if self._making_changed or any(last_names & self._names.reached(maker) for maker in self._makers):
             unseen = unseen_attribute(self._program)
             if unseen is not None:
                 raise _Everything(f"program code changed that may have made {unseen}")

@@ -116,8 +116,8 @@ def _coverage(exclusions: Mapping[str, Any]) -> Coverage:
 def _function(function: Function, found: Mapping[str, Any]) -> FunctionCoverage:
     missing = [line for line in found["missing_lines"] if function.holds(line)]
     ran = [line for line in found["executed_lines"] if function.holds(line)]
-    untaken = [(a, max(b, 0)) for a, b in found["missing_branches"] if function.holds(a)]
-    taken = sum(function.holds(a) for a, _ in found["executed_branches"])
+    untaken = [(a, max(b, 0)) for a, b in found["missing_branches"] if function.branches_at(a)]
+    taken = sum(function.branches_at(a) for a, _ in found["executed_branches"])
     return FunctionCoverage(
         function.name,
         function.first,

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from pytest_lmprog.harness.changes.names import SourceNames
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.programs import Module
 from pytest_lmprog.snapshots.closure import Closure, Place
-from pytest_lmprog.snapshots.code_parts import program_closure
+from pytest_lmprog.snapshots.code_parts import program_closure, project_sources
 
 __all__ = ["Function", "UnitScope", "shown_path", "unit_scope"]
 
@@ -31,6 +32,10 @@ class Function:
     def holds(self, line: int) -> bool:
         """Whether ``line`` belongs to the body."""
         return self.body <= line <= self.last
+
+    def branches_at(self, line: int) -> bool:
+        """Whether what branches at ``line`` is within the body: on the line of ``def`` it is not alone."""
+        return self.holds(line) and line > self.first
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,14 @@ def shown_path(path: str, root: Path) -> str:
 def unit_scope(unit: Unit, written: Module, tested: Module, root: Path) -> UnitScope:
     """Return what is to be covered: ``written`` is the program as written, ``tested`` with its demos."""
     factory = unit.program if isinstance(unit.program, FunctionType) else None
-    closure = program_closure(written, root=root, factory=factory)
+    sources = project_sources(root, type(written))
+    closure = program_closure(written, factory=factory, sources=sources)
     if isinstance(unit.program, Module):
         closure = _without_making(closure, written)
     return UnitScope(
         unit.id,
         len(unit.cases) * unit.repeat,
-        tuple(_outermost(_functions(closure, root))),
+        tuple(_outermost(_functions(closure, SourceNames(closure, sources), root))),
         {name: len(predictor.demos) for name, predictor in tested.named_predictors()},
     )
 
@@ -96,11 +102,11 @@ def _without_making(closure: Closure, program: Module) -> Closure:
     return closure
 
 
-def _functions(closure: Closure, root: Path) -> list[Function]:
+def _functions(closure: Closure, names: SourceNames, root: Path) -> list[Function]:
     found = [
-        Function(_short(name), shown_path(place.file, root), place.first, place.body, place.last)
-        for name, places in closure.places.items()
-        for place in places
+        Function(_short(item), shown_path(place.file, root), place.first, place.body, place.last)
+        for item, places in closure.places.items()
+        for place in (names.nested(item) if names.runs_when_imported(item) else places)
         if not _is_stub(place)
     ]
     return sorted(set(found), key=lambda f: (f.file, f.body, -f.last, f.name))
