@@ -138,10 +138,20 @@ TEXT = {f"text[{case}]" for case in ("a1", "a2", "c1", "c2", "c3")}
 ALL = ANGRY | CALM | TEXT
 
 
+_ACCEPTED: dict[str, bytes] = {}
+
+
 @pytest.fixture
 def desk(project: Project) -> Desk:
     made = Desk(project)
-    made.accept()
+    if not _ACCEPTED:  # the same for every test
+        made.accept()
+        for folder in ("__lm_snapshots__", "__lm_recordings__"):
+            files = (path for path in (project.path / folder).rglob("*") if path.is_file())
+            _ACCEPTED.update({str(path.relative_to(project.path)): path.read_bytes() for path in files})
+    for name, data in _ACCEPTED.items():
+        (project.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.path / name).write_bytes(data)
     return made
 
 
