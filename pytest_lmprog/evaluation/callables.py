@@ -114,7 +114,7 @@ def score_of(value: Any, metric: str, example: Example) -> Score:
         raise _unusable(metric, example, f"returned {what}")
     if not 0.0 <= number <= 1.0:
         raise _unusable(metric, example, f"returned {number!r}")
-    return Score(number, graded=not isinstance(value, bool), feedback=normalise_feedback(str(feedback)))
+    return Score(number, graded=True, feedback=normalise_feedback(str(feedback)))
 
 
 def _number(value: Any) -> float | None:

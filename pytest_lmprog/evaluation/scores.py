@@ -25,7 +25,7 @@ class Score:
     Parameters
     ----------
     value: within [0, 1], or None where the metric leaves the case unscored (skip, xfail).
-    graded: the metric returned or recorded a number; otherwise it passed (1.0) or failed (0.0).
+    graded: the metric returned or recorded a number or bool; otherwise it passed (1.0) or failed (0.0).
     feedback: why, in words, normalised; at most ``MAX_FEEDBACK`` characters.
     """
 
@@ -38,10 +38,14 @@ class Score:
             raise UsageError(f"a score must be finite and within [0, 1], not {self.value!r}")
 
     def passes(self, pass_at: float | None) -> bool:
-        """Return whether the case passes: a graded score at ``pass_at``, else above 0; unscored passes."""
+        """Return whether the case passes: a graded score at ``pass_at``, else above 0; unscored passes.
+
+        A failed assertion fails, whatever ``pass_at`` is: it is no grade."""
         if self.value is None:
             return True
-        return self.value >= pass_at if pass_at is not None else self.value > 0
+        if pass_at is None or not self.graded:
+            return self.value > 0
+        return self.value >= pass_at
 
 
 @runtime_checkable

@@ -73,7 +73,7 @@ def as_score(returned: Any, recorder: Recorder | None) -> Score:
         return Score(said, True, normalise_feedback(str(getattr(returned, "feedback", None) or "")))
     value = checked_value(returned, "the returned score")
     if type(returned).__name__ in _BOOLS:
-        return Score(value, feedback="" if value else "the metric returned False")
+        return Score(value, True, feedback="" if value else "the metric returned False")
     return Score(value, True)
 
 

@@ -39,13 +39,13 @@ def fails(function: Any) -> MetricError:
 @pytest.mark.parametrize(
     ("value", "score"),
     [
-        (True, Score(1.0)),
-        (False, Score(0.0)),
+        (True, Score(1.0, graded=True)),
+        (False, Score(0.0, graded=True)),
         (0.25, Score(0.25, graded=True)),
         (1, Score(1.0, graded=True)),
         (0, Score(0.0, graded=True)),
         (Prediction(score=0.5, feedback="so so "), Score(0.5, True, "so so")),
-        (Prediction(score=True), Score(1.0)),
+        (Prediction(score=True), Score(1.0, graded=True)),
     ],
 )
 def test_what_is_returned_is_the_score(value: Any, score: Score) -> None:

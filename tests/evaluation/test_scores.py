@@ -38,10 +38,19 @@ def test_a_score_is_finite_and_within_bounds(value: float) -> None:
 def test_passing() -> None:
     assert not Score(0.0).passes(None)
     assert Score(0.1).passes(None)
-    assert Score(0.0).passes(0.0)
-    assert Score(0.5).passes(0.5)
-    assert not Score(0.49).passes(0.5)
+    assert Score(0.0, True).passes(0.0)
+    assert Score(0.5, True).passes(0.5)
+    assert not Score(0.49, True).passes(0.5)
     assert Score(None).passes(0.9)
+
+
+def test_a_failed_assertion_fails_at_threshold_zero_too() -> None:
+    assert not Score(0.0, feedback="assert 1 == 2").passes(0.0)
+    assert Score(1.0).passes(0.0)
+    said = result(a=1.0)
+    failed = CaseResult(said.example, said.prediction, said.trace, {"a": Score(0.0)})
+    assert not Objective((Fixed("a"),)).keeps(failed, 0.0)
+    assert Objective((Fixed("a"),)).keeps(result(a=0.0), 0.0)
 
 
 def test_the_objective_is_the_weighted_mean_of_what_is_scored() -> None:

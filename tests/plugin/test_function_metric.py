@@ -97,7 +97,7 @@ def test_numbers_bools_and_record_score() -> None:
     assert score(lambda prediction: 0.25).value == 0.25
     assert score(lambda prediction: 0.25).graded
     assert score(lambda prediction: True).value == 1.0
-    assert not score(lambda prediction: True).graded
+    assert score(lambda prediction: True).graded
     assert score(lambda record_score: record_score(0.5, feedback="half")).feedback == "half"
 
 

@@ -35,8 +35,8 @@ def body(project, *lines: str, signature: str = "self, example, prediction", hea
     [
         ("pass", "1.0 False ''", "passed"),
         ("return 0.25", "0.25 True ''", "passed"),
-        ("return True", "1.0 False ''", "passed"),
-        ("return False", "0.0 False 'the metric returned False'", "failed"),
+        ("return True", "1.0 True ''", "passed"),
+        ("return False", "0.0 True 'the metric returned False'", "failed"),
         ("return 0", "0.0 True ''", "failed"),
         ("assert 1 == 2, 'why'", "0.0 False 'why\\nassert 1 == 2'", "failed"),
         ("pytest.fail('because')", "0.0 False 'because'", "failed"),
