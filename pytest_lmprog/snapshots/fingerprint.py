@@ -148,7 +148,8 @@ def compare(stored: Fingerprint, current: Fingerprint) -> list[Change]:
     The order of examples or fields is reported only where nothing else of them changed."""
     changes: list[Change] = []
     for part in [*PARTS, *sorted((stored.keys() | current.keys()) - set(PARTS))]:
-        changes += _part_changes(part, stored.get(part, {}), current.get(part, {}))
+        then, now = stored.get(part, {}), current.get(part, {})
+        changes += [] if then == now else _part_changes(part, then, now)
     return changes
 
 
