@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -60,6 +62,23 @@ class _Checked:
 
 def check(context: Context, args: argparse.Namespace) -> int:
     """Judge snapshots, pending ones and recordings; exit with 1 where there is a finding."""
+    with _uncollected():
+        return _run(context, args)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from walking over syntax trees again and again: all of it lives to the end."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _run(context: Context, args: argparse.Namespace) -> int:
     if not args.staged:
         return _check(context, args, ())
     from pytest_lmprog.cli.staged import staged
