@@ -15,7 +15,9 @@ from pytest_lmprog.harness.state import Prepared, UnitState, example_digest
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.types import Capabilities, LanguageModel, LMRequest, LMResponse, Message
 from pytest_lmprog.programs import Example, Run
+from pytest_lmprog.snapshots.artifact import Snapshot
 from pytest_lmprog.snapshots.store import read_if_any
+from pytest_lmprog.snapshots.text import from_text, to_text
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.session import Session
@@ -51,7 +53,7 @@ class Rescoring:
         tally = session.tally_of(unit.id)
         model = found.info.model or "unknown"
         against = session.against(unit, written)
-        note = f"rescored from {self.name}: the program was not run"
+        notes = [f"rescored from {self.name}: the program was not run", *_other_prompts(found, snapshot)]
         return Prepared(
             unit,
             written,
@@ -60,11 +62,19 @@ class Rescoring:
             session.scope(session.books.of(unit.module_path), tally),
             tally,
             snapshot,
-            notes=(note,) if against is None else (note, against.note),
+            notes=tuple(notes if against is None else [*notes, against.note]),
             snapshot_name=None if snapshot is None else session.shown(unit.snapshot),
             against=against,
             clean=session.clean,
         )
+
+
+def _other_prompts(found: SavedUnit, snapshot: Snapshot | None) -> list[str]:
+    if snapshot is None or found.after is None or found.after == found.before == to_text(snapshot):
+        return []
+    if from_text(found.after, "saved run").predictors == snapshot.predictors:
+        return []
+    return ["its prompts are not those of the accepted snapshot"]
 
 
 class RescoredUnit(UnitState):

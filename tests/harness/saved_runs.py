@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -83,8 +84,10 @@ counts = st.builds(
 )
 verdicts = st.builds(
     MetricVerdict,
-    st.sampled_from(["passed", "failed", "not_judged"]),
+    st.sampled_from(["passed", "failed", "inconclusive", "not_judged"]),
     st.lists(texts, max_size=2).map(tuple),
+    mappings,
+    st.booleans(),
 )
 
 
@@ -93,6 +96,7 @@ def units(draw: st.DrawFn) -> SavedUnit:
     unit = draw(names)
     metric = draw(names)
     gate = Gate(draw(maybe(shares)), draw(maybe(shares)), draw(st.integers(0, 3)), draw(st.booleans()))
+    gate = replace(gate, max_drop=draw(maybe(shares)), must_pass=tuple(draw(st.lists(names, max_size=2))))
     info = UnitInfo(unit, unit, "test_x.py", (MetricInfo(metric, f"{unit}::{metric}", 3, gate),))
     outcome = st.builds(
         CaseOutcome,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import jsonschema
 import pytest
 from hypothesis import given
 
-from pytest_lmprog.harness.results import CaseOutcome
-from pytest_lmprog.harness.saved import SavedRun
-from pytest_lmprog.harness.saved_cases import SavedCase
+from pytest_lmprog.harness.gates import MetricVerdict
+from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, UnitInfo
+from pytest_lmprog.harness.saved import SavedCandidate, SavedRun, SavedUnit, SavedWritten
+from pytest_lmprog.harness.saved_cases import SavedCall, SavedCase, SavedExample
 from pytest_lmprog.lm.scope import TallyCount
 from pytest_lmprog.reports.json_report import json_report, json_schema
 from tests.harness.saved_runs import case, saved_runs, small_run
@@ -96,3 +97,23 @@ def test_the_schema_refuses_what_is_none() -> None:
     for broken in ({**data, "format": 2}, {**data, "units": [{}]}, {**data, "more": 1}):
         with pytest.raises(jsonschema.ValidationError):
             validate(broken)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (CaseOutcome, "outcome"),
+        (MetricVerdict, "verdict"),
+        (SavedCall, "call"),
+        (SavedCandidate, "candidate"),
+        (SavedCase, "case"),
+        (SavedExample, "example"),
+        (SavedUnit, "unit"),
+        (SavedWritten, "written"),
+        (MetricInfo, "metric"),
+        (UnitInfo, "info"),
+    ],
+)
+def test_the_schema_knows_every_field(kind: type, name: str) -> None:
+    known = set(json_schema()["$defs"][name]["properties"])
+    assert known == {field.name for field in fields(kind)} - ({"unit"} if kind is CaseOutcome else set())

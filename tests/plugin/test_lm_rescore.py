@@ -101,6 +101,11 @@ def test_the_baseline_is_that_of_now(project) -> None:
     result = project.run("--lm-rescore=1")
     assert result.ret == 0
     result.assert_outcomes(passed=3, xfailed=1)
+    result.stdout.no_fnmatch_line("*prompts are not those*")
+    snapshot = project.path / "__lm_snapshots__/test_support/TestTriage.yaml"
+    snapshot.write_text(snapshot.read_text().replace("Decide which team", "Tell which team"))
+    result = project.run("--lm-rescore=1")
+    result.stdout.fnmatch_lines(["*its prompts are not those of the accepted snapshot"])
 
 
 def test_a_regression_beside_the_baseline_of_now(project) -> None:
