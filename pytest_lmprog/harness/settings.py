@@ -383,6 +383,9 @@ def _check_rescoring(values: Mapping[str, Any]) -> None:
             "--lm-rescore applies the metrics to a saved run: it neither compiles nor writes snapshots",
             hint="pytest --lm-update alone scores the program again, from stored answers where there are any",
         )
+    if values["cov"] or values["changed"]:
+        option = "--lm-cov" if values["cov"] else "--lm-changed"
+        raise ConfigurationError(f"--lm-rescore runs no program: there is nothing to watch for {option}")
 
 
 def _each(option: Option, given: Any) -> tuple[Any, ...]:

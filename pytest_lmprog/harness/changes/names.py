@@ -43,14 +43,29 @@ class SourceNames:
     def when_imported(self) -> frozenset[str]:
         """What is used when the files are imported, signatures left out: in constants, class bodies, bases,
         decorators and defaults."""
-        return frozenset(
-            used for name, tree in self._modules.items() for used in _when_imported(name, tree.body)
-        )
+        return frozenset(_used(*self._import_code))
 
     def runs_when_imported(self, item: str) -> bool:
-        """Whether a function at the top of its file may run when files are imported: decorators do."""
+        """Whether a function at the top of its file is called when files are imported: decorators are."""
         module, _, name = item.rpartition(".")
-        return module in self._modules and name in self.when_imported
+        return module in self._modules and name in self._called_when_imported
+
+    @cached_property
+    def _called_when_imported(self) -> frozenset[str]:
+        decorators = (
+            decorator
+            for tree in self._modules.values()
+            for node in ast.walk(tree)
+            for decorator in getattr(node, "decorator_list", ())
+        )
+        calls = (
+            node.func for code in self._import_code for node in ast.walk(code) if isinstance(node, ast.Call)
+        )
+        return frozenset(_name_of(called) for called in (*decorators, *calls))
+
+    @cached_property
+    def _import_code(self) -> list[ast.AST]:
+        return [code for name, tree in self._modules.items() for code in _when_imported(name, tree.body)]
 
     @cached_property
     def of_function(self) -> dict[str, frozenset[str]]:
@@ -129,19 +144,27 @@ def _last(item: str) -> str:
     return item.rpartition(".")[2]
 
 
-def _when_imported(module: str, body: Iterable[ast.stmt]) -> Iterator[str]:
+def _when_imported(module: str, body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
     for statement in body:
         if isinstance(statement, _FUNCTIONS):
             arguments = statement.args
-            yield from _used(
-                *statement.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)
-            )
+            yield from (*statement.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults))
         elif isinstance(statement, ast.ClassDef):
             if _signature(module, statement) is None:
-                yield from _used(*statement.decorator_list, *statement.bases, *statement.keywords)
+                yield from (*statement.decorator_list, *statement.bases, *statement.keywords)
                 yield from _when_imported(module, statement.body)
+        elif isinstance(statement, ast.If):
+            if "__name__" not in _used(statement.test):  # a script's own part is not run by importing it
+                yield statement.test
+                yield from _when_imported(module, [*statement.body, *statement.orelse])
         elif not isinstance(statement, ast.Import | ast.ImportFrom):
-            yield from _used(statement)
+            yield statement
+
+
+def _name_of(called: ast.AST) -> str:
+    while isinstance(called, ast.Call):
+        called = called.func
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
 
 
 def _signature(module: str, node: ast.ClassDef) -> SignatureMeta | None:

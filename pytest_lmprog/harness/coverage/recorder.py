@@ -44,7 +44,9 @@ class CoverageRecorder:
         return program
 
     def watch(self, prepared: Prepared, make: Make) -> Make:
-        """Return ``make``, watched."""
+        """Return ``make``, watched; as it is for a unit without cases, which only compiles."""
+        if not prepared.unit.cases:
+            return make
         unit, observer = prepared.unit, self._observer
         scope = unit_scope(unit, prepared.written, prepared.program, self._root)
         files = {function.file for function in scope.functions}

@@ -98,6 +98,10 @@ def spelled(text):
 
 def sized(n):
     return n
+
+
+if __name__ == "__main__":
+    spelled("x")
 '''
 
 
