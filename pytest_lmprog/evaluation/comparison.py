@@ -139,7 +139,7 @@ def _by_case(scores: Scores) -> dict[Any, float | None]:
 
 def _checked(case: Any, score: float | bool) -> float:
     try:
-        value = float(score)
+        value = math.nan if isinstance(score, str) else float(score)
     except (TypeError, ValueError):
         value = math.nan
     if not 0 <= value <= 1:

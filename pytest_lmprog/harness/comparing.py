@@ -104,15 +104,24 @@ def statistics_figures(result: MetricResult, comparison: Comparison, metrics: in
         "max_drop": gate.max_drop,
         "on_inconclusive": gate.on_inconclusive,
         "against": result.info.against,
-        "reason": _statement(comparison),
+        "reason": _statement(comparison, _limit_words(result, comparison)),
     }
 
 
-def _statement(found: Comparison) -> str:
+def _limit_words(result: MetricResult, found: Comparison) -> str:
+    """Return the limit that held, as the user gave it."""
+    gate = result.info.gate
+    if gate.max_drop is not None and gate.max_drop <= found.max_drop:
+        return f"max_drop {gate.max_drop:g}"
+    return f"max_regressions {gate.max_regressions}"
+
+
+def _statement(found: Comparison, limit: str) -> str:
+    reason = found.reason.replace(f"max_drop {found.max_drop:g}", limit)
     counts = f"{len(found.worse)} worse, {len(found.better)} better of {found.n} cases"
     if found.verdict == "PASS":
-        return f"{found.reason}; {counts} ({found.test}, p = {found.p_corrected:.2g})"
-    return f"{found.reason}; {counts} ({found.test}); worse: {listed(tuple(map(str, found.worse)))}"
+        return f"{reason}; {counts} ({found.test}, p = {found.p_corrected:.2g})"
+    return f"{reason}; {counts} ({found.test}); worse: {listed(tuple(map(str, found.worse)))}"
 
 
 def listed(names: Sequence[str]) -> str:

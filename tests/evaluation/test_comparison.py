@@ -106,6 +106,7 @@ def test_nothing_to_compare() -> None:
         (([1.5], [1.0]), r"case 0 must be within \[0, 1\], not 1.5"),
         (([1.0], [float("nan")]), "not nan"),
         (({"a": "x"}, {"a": 1}), "not 'x'"),
+        (({"a": "1"}, {"a": 1}), "not '1'"),
     ],
 )
 def test_what_cannot_be_compared(arguments: Any, message: str) -> None:

@@ -189,6 +189,13 @@ def test_the_reason_of_a_drop_has_the_figures() -> None:
     )
 
 
+def test_the_limit_is_named_as_it_was_given() -> None:
+    (reason,) = judge_metric(beside(3, 0, 17, Gate(max_regressions=2))).reasons
+    assert "which may be more than max_regressions 2, or noise" in reason
+    (reason,) = judge_metric(beside(3, 0, 17, Gate(max_drop=0.05, max_regressions=2))).reasons
+    assert "which may be more than max_drop 0.05, or noise" in reason
+
+
 @pytest.mark.parametrize(
     ("policy", "fails", "warns"), [("fail", True, False), ("warn", False, True), ("pass", False, False)]
 )
