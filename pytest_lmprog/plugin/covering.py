@@ -11,6 +11,7 @@ from pytest_lmprog.errors import LmprogWarning
 from pytest_lmprog.harness.coverage.log import CoverageLog
 from pytest_lmprog.harness.coverage.report import CoverageReport
 from pytest_lmprog.plugin import options, surroundings
+from pytest_lmprog.plugin.cases import case_of
 
 __all__ = ["Covering"]
 
@@ -30,6 +31,16 @@ class Covering:
         session = surroundings.existing_session(self._config)
         watched_here = session is not None and bool(session.states)
         return session.coverage.log if session is not None and watched_here else self._absorbed
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        """A case that is given the program may run it by itself."""
+        case = case_of(item)
+        if case is None or "lm_program" not in getattr(item, "fixturenames", ()):
+            return (yield)
+        session = surroundings.session_of(self._config)
+        with session.coverage.body(case.unit.id, case.example, case.rollout):
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, Any, Any]:

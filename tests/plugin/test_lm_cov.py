@@ -157,6 +157,21 @@ def test_everything_is_covered(desk: Project) -> None:
     assert lines[:2] == ["program.py  lines 11/11, branches 4/4", "test_support.py::TestDesk: 4 runs"]
 
 
+def test_a_case_that_runs_the_program_itself_counts(desk: Project) -> None:
+    own = (
+        "    def test_own(self, example, lm_program):\n        assert lm_program(text=example.text).answer\n"
+    )
+    desk.test(
+        UNIT.replace(
+            "    def test_answer(self, example, prediction):\n", own + "    def test_no(self, example):\n"
+        )
+        .replace("prediction.answer == example.answer", "example")
+        .replace("    def test_short(self, prediction):\n        assert len(prediction.answer) < 80\n", "")
+    )
+    lines = section(desk.run("--lm-cov"))
+    assert lines == EXPECTED
+
+
 def test_a_part_of_the_cases(desk: Project) -> None:
     said = squeezed(section(desk.run("--lm-cov", "-k", "loud")))
     assert "test_support.py::TestDesk: 1 of 3 runs; predictors never called: reply, translate" in said

@@ -51,12 +51,13 @@ class MonitoringObserver:
     def watching(self) -> Iterator[Arcs]:
         """See ``observer.Observer``."""
         arcs: Arcs = {}
-        self._last.clear()
-        self._arcs = arcs
+        outer, self._arcs = self._arcs, arcs
+        if outer is None:
+            self._last.clear()
         try:
             yield arcs
         finally:
-            self._arcs = None
+            self._arcs = outer
 
     def close(self) -> None:
         """See ``observer.Observer``."""

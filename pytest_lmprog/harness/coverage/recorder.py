@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,9 @@ from pytest_lmprog.harness.coverage.observer import Arcs, Observer, make_observe
 from pytest_lmprog.harness.coverage.scope import unit_scope
 from pytest_lmprog.harness.preparing import program_of
 from pytest_lmprog.harness.unit import Unit
-from pytest_lmprog.programs import Example, Module, Run
+from pytest_lmprog.programs import Example, Module, Run, Trace
+from pytest_lmprog.programs.run import predictor_names
+from pytest_lmprog.programs.trace import PredictorCall, tracing
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.state import Prepared
@@ -30,6 +34,7 @@ class CoverageRecorder:
         self.log = CoverageLog()
         self._root = root
         self._making: dict[str, Arcs] = {}
+        self._watched: dict[str, _Watched] = {}
 
     @cached_property
     def _observer(self) -> Observer:
@@ -52,25 +57,51 @@ class CoverageRecorder:
         files = {function.file for function in scope.functions}
         observer.add(str(self._root / file) for file in files)
         self.log.add_scope(scope, _within(files, self._making.get(unit.id, {})))
-        demos = _Demos(prepared.program)
+        self._watched[unit.id] = _Watched(unit.id, files, _Demos(prepared.program))
 
         def made(example: Example, rollout: int) -> Run:
             run = None
-            with observer.watching() as arcs:
-                try:
-                    run = make(example, rollout)
-                finally:
-                    used = () if run is None else demos.used(run)
-                    self.log.add(unit.id, example.id, rollout, arcs=_within(files, arcs), used=used)
+            with self._noting(unit.id, example, rollout) as calls:
+                run = make(example, rollout)
+                calls.extend(run.trace)
             return run
 
         return made
+
+    @contextmanager
+    def body(self, unit: str, example: Example, rollout: int) -> Iterator[None]:
+        """Watch a test that runs the program itself on its example."""
+        program = self._watched.get(unit)
+        trace = Trace(names={} if program is None else program.demos.names)
+        with self._noting(unit, example, rollout) as calls, tracing(trace):
+            try:
+                yield
+            finally:
+                calls.extend(trace)
+
+    @contextmanager
+    def _noting(self, unit: str, example: Example, rollout: int) -> Iterator[list[PredictorCall]]:
+        watched, calls = self._watched.get(unit), list[PredictorCall]()
+        with self._observer.watching() as arcs:
+            try:
+                yield calls
+            finally:
+                if watched is not None:
+                    used = watched.demos.used(calls)
+                    self.log.add(unit, example.id, rollout, arcs=_within(watched.files, arcs), used=used)
 
     def close(self) -> None:
         """Stop watching."""
         if "_observer" in vars(self):
             self._observer.close()
             del self._observer
+
+
+@dataclass(frozen=True)
+class _Watched:
+    unit: str
+    files: Collection[str]
+    demos: _Demos
 
 
 def _within(files: Collection[str], arcs: Arcs) -> Arcs:
@@ -82,6 +113,7 @@ class _Demos:
     (``with_demos``) share the demos with those they come from."""
 
     def __init__(self, program: Module) -> None:
+        self.names = predictor_names(program)
         self._of: dict[str, dict[int, int]] = {}
         self._any: dict[int, tuple[str, int]] = {}
         for name, predictor in program.named_predictors():
@@ -90,8 +122,9 @@ class _Demos:
                 indices[id(demo)] = index
                 self._any.setdefault(id(demo), (name, index))
 
-    def used(self, run: Run) -> Iterator[tuple[str, int | None]]:
-        for call in run.trace:
+    def used(self, calls: Iterable[PredictorCall]) -> Iterator[tuple[str, int | None]]:
+        """Return the predictors that were called, also with the index of each demo."""
+        for call in calls:
             own = self._of.get(call.name)
             yield call.name, None
             for demo in call.predictor.demos:

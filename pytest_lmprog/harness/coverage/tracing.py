@@ -34,7 +34,8 @@ class TracingObserver:
     @contextmanager
     def watching(self) -> Iterator[Arcs]:
         """See ``observer.Observer``."""
-        arcs = self._arcs = {}
+        arcs: Arcs = {}
+        outer, self._arcs = self._arcs, arcs
         threads, here = threading.gettrace(), sys.gettrace()
         threading.settrace(self._in_new_thread(threads))
         sys.settrace(self._beside(here))
@@ -43,7 +44,7 @@ class TracingObserver:
         finally:
             sys.settrace(here)
             threading.settrace(threads)
-            self._arcs = None
+            self._arcs = outer
 
     def close(self) -> None:
         """See ``observer.Observer``."""

@@ -273,6 +273,16 @@ def test_notes_each_block_afresh_and_nothing_outside(observer, module):
     assert {line for arc in second["watched.py"] for line in arc} == {-6, 7, 9, 12, 13}
 
 
+def test_a_block_within_a_block_notes_its_own(observer, module):
+    with observer.watching() as outer:
+        module.branches(5)
+        with observer.watching() as inner:
+            module.branches(1)
+        module.branches(2)
+    assert {line for arc in inner["watched.py"] for line in arc} == {-6, 7, 9, 12, 13}
+    assert {line for arc in outer["watched.py"] for line in arc} == {-6, 7, 8, 9, 10, 13}
+
+
 def test_notes_nothing_of_what_lies_elsewhere(observer, module, drive):
     with observer.watching() as arcs:
         drive(module, 1)
