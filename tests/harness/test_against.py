@@ -41,16 +41,12 @@ def scores(found: Any, root: Path, name: str = "TestTriage", program: str = "oth
     return None if metrics is None else {name: metric.score for name, metric in metrics.items()}
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "tests/__lm_snapshots__/test_support/TestTriage.yaml",
-        "test_support/TestTriage.yaml",
-        "TestTriage.yaml",
-    ],
-)
+PLACES = ("tests/__lm_snapshots__/test_support", "test_support", "")
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_folder_is_a_checkout_or_a_copy_of_the_snapshots(tmp_path: Path, place: str) -> None:
-    write_accepted(tmp_path / "old" / place, snapshot(0.25))
+    write_accepted(tmp_path / "old" / place / "TestTriage.yaml", snapshot(0.25))
     found = open_baselines("old", tmp_path)
     assert scores(found, tmp_path) == {"test_team": 0.25}
     assert scores(found, tmp_path, "TestOther") is None
@@ -79,9 +75,8 @@ def test_a_path_is_seen_from_where_pytest_was_started_first(tmp_path: Path) -> N
 
 def test_a_saved_run_says_what_it_scored(tmp_path: Path) -> None:
     where = unit(tmp_path).id
-    info = UnitInfo(
-        where, "TestTriage", "t.py", (MetricInfo("test_team", "m", 3), MetricInfo("gone", "g", 3))
-    )
+    listed = (MetricInfo("test_team", "m", 3), MetricInfo("test_that_did_not_run", "n", 3))
+    info = UnitInfo(where, "TestTriage", "t.py", listed)
     outcomes = (
         CaseOutcome(where, "test_team", "a", "0" * 12, "pass"),
         CaseOutcome(where, "test_team", "b", "1" * 12, "fail", weight=3.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,17 @@ def git(project, *args: str) -> None:
     subprocess.run(["git", *who, *args], cwd=project.path, check=True, capture_output=True)
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("template") / "project"
+
+
 @pytest.fixture
-def changed(project):
+def changed(project, template: Path):
     """A project whose main has a baseline in which all pass; since then a miss was accepted."""
+    if template.exists():  # made by the first test that asked for it
+        shutil.copytree(template, project.path, dirs_exist_ok=True)
+        return project
     baseline(project)
     git(project, "init", "-q", "-b", "main")
     git(project, "add", ".")
@@ -31,6 +40,7 @@ def changed(project):
     project.forget()
     project.run("--lm-update")
     project.run()
+    shutil.copytree(project.path, template)
     return project
 
 
