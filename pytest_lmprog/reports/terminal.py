@@ -140,6 +140,9 @@ def _verdict_remarks(metric: MetricResult, verdict: MetricVerdict) -> Iterable[s
         yield f"{name}: {verdict.reasons[0]}"
     elif verdict.state in ("failed", "inconclusive"):
         yield from (f"{name} {verdict.word}: {reason}" for reason in verdict.reasons)
+        compared = verdict.figures.get("reason")
+        if compared is not None and compared not in verdict.reasons:
+            yield f"{name}, compared: {compared}"
     elif verdict.figures.get("decided_by") == "statistics":
         yield f"{name} {verdict.word}: {verdict.figures['reason']}"
 

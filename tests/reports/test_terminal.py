@@ -112,6 +112,8 @@ def test_what_statistics_decided_is_told_with_its_figures() -> None:
         "test_team INCONCLUSIVE: the score fell by 0.167 (96% CI -0.580 to +0.315), which may be a real "
         "drop, or noise (p = 0.5 > alpha 0.02); 1 worse, 0 better of 6 cases (exact McNemar); worse: c5"
     ) in text
+    text = " ".join(" ".join(summary_lines(live(*["passed"] * 5, "failed"))).split())
+    assert "test_team FAIL: 1 case failed: c5 test_team, compared: the score fell by 0.167" in text
     text = " ".join(" ".join(summary_lines(live(*["passed"] * 6))).split())
     assert (
         "test_team PASS: no case got worse (96% CI -0.413 to +0.413); 0 worse, 0 better of 6 cases (exact "
