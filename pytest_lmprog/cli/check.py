@@ -68,7 +68,7 @@ def check(context: Context, args: argparse.Namespace) -> int:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector from walking over syntax trees again and again: all of it lives to the end."""
+    """Keep the garbage collector from walking over syntax trees again and again: all live to the end."""
     was = gc.isenabled()
     gc.disable()
     try:
