@@ -90,10 +90,11 @@ def annotations_of(saved: SavedRun, place: Callable[[str], Place | None]) -> lis
 def _of_metric(unit: SavedUnit, metric: MetricResult) -> Iterator[Annotation]:
     verdict = unit.verdicts.get(metric.info.name)
     yield from _cases(unit, metric, "error", "regression", ("regression",))
-    if verdict is not None and verdict.fails:
-        yield Annotation("error", _title(unit, metric, "gate failed"), "\n".join(verdict.reasons))
+    if verdict is not None and verdict.fails and not verdict.told:
+        words = "gate failed" if verdict.state == "failed" else verdict.state
+        yield Annotation("error", _title(unit, metric, words), "\n".join(verdict.reasons))
     yield from _cases(unit, metric, "error", "failure", ("failed", "error", "broken", "unaccepted_fix"))
-    if verdict is not None and verdict.state == "inconclusive":
+    if verdict is not None and verdict.state == "inconclusive" and not verdict.fails:
         yield Annotation("warning", _title(unit, metric, "inconclusive"), "\n".join(verdict.reasons))
     if verdict is None or not verdict.fails:
         yield from _cases(unit, metric, "warning", "case worse than the baseline", ("regressed",))

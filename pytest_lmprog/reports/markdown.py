@@ -91,7 +91,7 @@ def _what_is_missing(saved: SavedRun) -> Iterator[str]:
 def _reasons(saved: SavedRun) -> Iterator[str]:
     for unit in saved.units:
         for name, verdict in unit.verdicts.items():
-            if verdict.state in ("failed", "inconclusive", "not_judged"):
+            if verdict.state != "passed" and not verdict.told:
                 word = {"failed": "**failed**", "not_judged": "not judged"}.get(verdict.state, verdict.state)
                 said = "; ".join(verdict.reasons).removeprefix("not judged ").strip("()")
                 yield f"- {code(unit.info.name)} {code(name)} {word}: {_said(said)}"

@@ -50,7 +50,8 @@ def _failures(saved: SavedRun) -> Iterator[str]:
     failed = sum(outcome.verdict in _FAILING for outcome in outcomes)
     if failed:
         yield f"{count(failed, 'case')} failed"
-    gates = sum(verdict.state == "failed" for unit in saved.units for verdict in unit.verdicts.values())
+    verdicts = [verdict for unit in saved.units for verdict in unit.verdicts.values()]
+    gates = sum(verdict.state == "failed" and not verdict.told for verdict in verdicts)
     if gates:
         yield f"{count(gates, 'gate')} failed"
     stale = sum(bool(unit.info.stale) and not unit.info.rebasing for unit in saved.units)
