@@ -86,7 +86,8 @@ def test_drift_of_the_judges_model_is_found_in_a_replay(desk: Project, mind: Min
 
     mind.likes, mind.votes = {"Thank you", "Go away"}, {}
     code, out = desk.run(module, "--lm-record=all")
-    assert code == 1, out
+    assert code == 0, out  # live, one worse and one better are no evidence of a change; they are named
+    assert "test_agrees, 1 worse than the baseline: rude" in out
 
     code, out = desk.run(module, env={"CI": "1", "OPENAI_API_BASE": "http://127.0.0.1:9"})
     assert code == 1
