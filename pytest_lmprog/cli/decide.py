@@ -13,7 +13,7 @@ from pytest_lmprog.cli.proposal import Proposal, look
 from pytest_lmprog.cli.targets import pending_targets
 from pytest_lmprog.errors import SnapshotError, UsageError
 from pytest_lmprog.records import dataclass
-from pytest_lmprog.reports.diff_values import score_text
+from pytest_lmprog.reports.diff.values import score_text
 from pytest_lmprog.snapshots import store
 from pytest_lmprog.snapshots.changes import MetricDiff
 

@@ -74,7 +74,7 @@ def _write(context: Context, args: argparse.Namespace, found: Sequence[_Compared
 
 
 def _paint(context: Context, found: Sequence[_Compared], *, full: bool) -> None:
-    from pytest_lmprog.reports.diff_text import diff_lines, head_line
+    from pytest_lmprog.reports.diff.text import diff_lines, head_line
     from pytest_lmprog.reports.spans import Line, line, lines
 
     shown: list[Line] = [] if found else [line("no difference")]
@@ -89,7 +89,7 @@ def _paint(context: Context, found: Sequence[_Compared], *, full: bool) -> None:
 
 
 def _text(found: Sequence[_Compared], full: bool) -> str:
-    from pytest_lmprog.reports.diff_text import diff_lines, head_line
+    from pytest_lmprog.reports.diff.text import diff_lines, head_line
     from pytest_lmprog.reports.spans import plain_text, wrapped
 
     rows: list[str] = []
@@ -101,7 +101,7 @@ def _text(found: Sequence[_Compared], full: bool) -> str:
 
 
 def _markdown(found: Sequence[_Compared], full: bool) -> str:
-    from pytest_lmprog.reports.diff_markdown import diff_markdown
+    from pytest_lmprog.reports.diff.markdown import diff_markdown
 
     if not found:
         return "No difference.\n"
@@ -111,14 +111,14 @@ def _markdown(found: Sequence[_Compared], full: bool) -> str:
 
 
 def _html(found: Sequence[_Compared], full: bool) -> str:
-    from pytest_lmprog.reports.diff_html import diff_page
+    from pytest_lmprog.reports.diff.html import diff_page
 
     title = f"Difference of {found[0].pair.name}" if len(found) == 1 else "Differences of snapshots"
     return diff_page(title, [(one.pair.name, one.diff, one.notes) for one in found], full=full)
 
 
 def _json(found: Sequence[_Compared], full: bool) -> str:
-    from pytest_lmprog.reports.diff_json import FORMAT, diff_plain
+    from pytest_lmprog.reports.diff.json import FORMAT, diff_plain
 
     del full
     diffs = [

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_lmprog.canonical import digest
 from pytest_lmprog.errors import SnapshotError
-from pytest_lmprog.reports.diff_values import demo_text, field_text, score_text, standing
+from pytest_lmprog.reports.diff.values import demo_text, field_text, score_text, standing
 from pytest_lmprog.snapshots.artifact import MetricBaseline, PredictorSnapshot, Snapshot
 from pytest_lmprog.snapshots.diff import diff
 from pytest_lmprog.snapshots.store import parse

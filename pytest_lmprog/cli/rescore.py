@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from pytest_lmprog.cli.context import Context
-from pytest_lmprog.harness.runs import LAST, run_path
+from pytest_lmprog.harness.saved.store import LAST, run_path
 
 __all__ = ["rescore"]
 

@@ -18,8 +18,8 @@ from pytest_lmprog.cli.keys import Keyboard, keyboard
 from pytest_lmprog.cli.proposal import Proposal, look
 from pytest_lmprog.cli.show import message_lines
 from pytest_lmprog.cli.targets import pending_targets
-from pytest_lmprog.reports.diff_json import FORMAT, diff_plain
-from pytest_lmprog.reports.diff_text import diff_lines, head_line
+from pytest_lmprog.reports.diff.json import FORMAT, diff_plain
+from pytest_lmprog.reports.diff.text import diff_lines, head_line
 from pytest_lmprog.reports.spans import Line, line, lines, span, text_width
 
 __all__ = ["review"]

@@ -10,8 +10,8 @@ from typing import Any
 
 from pytest_lmprog.cli.context import Context
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.harness.runs import LAST, StoredRun, list_runs, load_run, load_run_file
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.store import LAST, StoredRun, list_runs, load_run, load_run_file
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.run_text import case_lines, find_cases, run_lines, state_of
 

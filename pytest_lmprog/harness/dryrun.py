@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_lmprog.harness.asking import Asked, asked_by
 from pytest_lmprog.harness.compiling import compile_task
+from pytest_lmprog.harness.judges.asked import Asked, asked_by
 from pytest_lmprog.harness.preparing import metric_functions, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit

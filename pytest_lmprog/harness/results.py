@@ -13,7 +13,7 @@ from pytest_lmprog.lm.types import Usage
 from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
-    from pytest_lmprog.harness.ratchet import VerdictKind
+    from pytest_lmprog.harness.verdicts.ratchet import VerdictKind
 
 __all__ = [
     "CaseOutcome",

@@ -51,14 +51,14 @@ from pytest_lmprog.snapshots.artifact import Snapshot
 from pytest_lmprog.snapshots.store import read_if_any
 
 if TYPE_CHECKING:
-    from pytest_lmprog.harness.against import Against, Baselines
     from pytest_lmprog.harness.compiling import CompileOutcome
     from pytest_lmprog.harness.coverage.recorder import CoverageRecorder
     from pytest_lmprog.harness.dryrun import UnitBound
-    from pytest_lmprog.harness.finishing import Written
-    from pytest_lmprog.harness.rescoring import Rescoring
     from pytest_lmprog.harness.results import RunResults
-    from pytest_lmprog.harness.saved import SavedRun
+    from pytest_lmprog.harness.saved.rescoring import Rescoring
+    from pytest_lmprog.harness.saved.run import SavedRun
+    from pytest_lmprog.harness.verdicts.named_baseline import Against, Baselines
+    from pytest_lmprog.harness.written.snapshots import Written
     from pytest_lmprog.teleprompt.base import Progress
 
 __all__ = ["Session"]
@@ -181,7 +181,7 @@ class Session:
 
     def rescore(self, saved: SavedRun, name: str) -> None:
         """Take the units' runs from a saved run from now on. ``name``: what it is called in messages."""
-        from pytest_lmprog.harness.rescoring import Rescoring
+        from pytest_lmprog.harness.saved.rescoring import Rescoring
 
         self.rescoring = Rescoring(self, saved, name)
 
@@ -258,7 +258,7 @@ class Session:
         """Return the baseline that ``--lm-baseline`` names for a unit; None without that option."""
         if self._baselines is None:
             return None
-        from pytest_lmprog.harness.against import against
+        from pytest_lmprog.harness.verdicts.named_baseline import against
 
         return against(self._baselines, unit, program)
 
@@ -266,7 +266,7 @@ class Session:
     def _baselines(self) -> Baselines | None:
         if self.settings.baseline is None:
             return None
-        from pytest_lmprog.harness.against import open_baselines
+        from pytest_lmprog.harness.verdicts.named_baseline import open_baselines
 
         settings = self.settings
         return open_baselines(str(settings.baseline), settings.rootdir, cwd=settings.cwd)
@@ -324,7 +324,7 @@ class Session:
         """Write the snapshots that ``--lm-compile`` and ``--lm-update`` ask for; say what became of each."""
         if not self.settings.writes_baseline:
             return ()
-        from pytest_lmprog.harness.finishing import finish
+        from pytest_lmprog.harness.written.snapshots import finish
 
         return finish(self, results)
 

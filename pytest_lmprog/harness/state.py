@@ -11,7 +11,6 @@ from pytest_lmprog.evaluation.comparing import comparison
 from pytest_lmprog.evaluation.runner import error_info, run_example
 from pytest_lmprog.evaluation.scores import Score
 from pytest_lmprog.harness.predictions import Predictions
-from pytest_lmprog.harness.ratchet import Verdict, judge
 from pytest_lmprog.harness.results import (
     CaseOutcome,
     MetricInfo,
@@ -20,6 +19,7 @@ from pytest_lmprog.harness.results import (
     subtract_counts,
 )
 from pytest_lmprog.harness.unit import Gate, Unit
+from pytest_lmprog.harness.verdicts.ratchet import Verdict, judge
 from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount, use_scope
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Prediction, Run, context
@@ -29,7 +29,7 @@ from pytest_lmprog.records import dataclass
 from pytest_lmprog.snapshots.artifact import CaseBaseline, MetricBaseline, Snapshot
 
 if TYPE_CHECKING:
-    from pytest_lmprog.harness.against import Against
+    from pytest_lmprog.harness.verdicts.named_baseline import Against
 
 __all__ = ["Prepared", "UnitState", "example_digest"]
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_lmprog.errors import LmprogError, LmprogWarning
-from pytest_lmprog.harness.gates import MetricVerdict, judge_run
 from pytest_lmprog.harness.results import (
     CaseOutcome,
     MetricResult,
@@ -22,14 +21,15 @@ from pytest_lmprog.harness.results import (
     UnitResult,
     count_from_plain,
 )
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict, judge_run
 from pytest_lmprog.plugin import options, selection, surroundings, told
 from pytest_lmprog.plugin.display import clean_longrepr
 from pytest_lmprog.plugin.run import Run, existing_run
 
 if TYPE_CHECKING:
-    from pytest_lmprog.harness.collecting import Collection
-    from pytest_lmprog.harness.runs import StoredRun
-    from pytest_lmprog.harness.saved import SavedRun
+    from pytest_lmprog.harness.saved.collector import Collection
+    from pytest_lmprog.harness.saved.run import SavedRun
+    from pytest_lmprog.harness.saved.store import StoredRun
 
 __all__ = ["Conclusion", "gate_text", "stale_text"]
 
@@ -75,13 +75,13 @@ class Conclusion:
             self._collect(data.pop("data"))
 
     def _collect(self, data: Any) -> None:
-        from pytest_lmprog.harness.collecting import CaseData
+        from pytest_lmprog.harness.saved.collector import CaseData
 
         self._collection().add(CaseData.from_plain(data) if isinstance(data, dict) else data)
 
     def _collection(self) -> Collection:
         if self._data is None:
-            from pytest_lmprog.harness.collecting import Collection
+            from pytest_lmprog.harness.saved.collector import Collection
 
             self._data = Collection()
         return self._data

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.saved.run import SavedRun
 from pytest_lmprog.reports.github import Place, annotations_of, commands
 
 __all__ = ["append_summary", "lines", "places"]

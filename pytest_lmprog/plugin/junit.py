@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_lmprog.harness.gates import MetricVerdict
 from pytest_lmprog.harness.results import CaseOutcome, MetricResult, UnitResult
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 
 __all__ = ["Properties", "add_to", "of_metric"]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.harness.collecting import Collection, Ending
+from pytest_lmprog.harness.saved.collector import Collection, Ending
 from pytest_lmprog.plugin import surroundings
 
 if TYPE_CHECKING:
-    from pytest_lmprog.harness.saved import SavedRun
+    from pytest_lmprog.harness.saved.run import SavedRun
     from pytest_lmprog.plugin.conclude import Conclusion
 
 __all__ = ["saved_run", "without_result", "write"]
@@ -82,7 +82,7 @@ def write(conclusion: Conclusion, saved: SavedRun) -> Iterator[str]:
         if problem is not None:
             conclusion.remarks.append(problem)
     if settings.saves_run and any(unit.outcomes for unit in saved.units):
-        from pytest_lmprog.harness.runs import save_run
+        from pytest_lmprog.harness.saved.store import save_run
 
         try:
             conclusion.stored = save_run(settings.cache_dir, saved, keep=settings.keep_runs)

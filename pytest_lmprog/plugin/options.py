@@ -105,7 +105,7 @@ def _resolved(config: pytest.Config) -> HarnessSettings:
 
 def _check_baseline(found: HarnessSettings, given: str) -> None:
     """Tell at the start what could not be compared with."""
-    from pytest_lmprog.harness.against import open_baselines
+    from pytest_lmprog.harness.verdicts.named_baseline import open_baselines
 
     open_baselines(given, found.rootdir, cwd=found.cwd)
 

@@ -10,8 +10,8 @@ import pytest
 
 from pytest_lmprog.errors import AnswerError, LmprogError
 from pytest_lmprog.evaluation.scores import CaseResult, Score
-from pytest_lmprog.harness.ratchet import REPORTED
 from pytest_lmprog.harness.results import CaseOutcome, count_to_plain
+from pytest_lmprog.harness.verdicts.ratchet import REPORTED
 from pytest_lmprog.plugin.display import case_text, clean_longrepr
 from pytest_lmprog.plugin.outcome import metric_failure, raised_score
 from pytest_lmprog.records import dataclass

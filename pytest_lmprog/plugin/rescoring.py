@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.harness.runs import load_run_file, run_name, run_path
-from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.saved.run import SavedRun
+from pytest_lmprog.harness.saved.store import load_run_file, run_name, run_path
 from pytest_lmprog.harness.settings import HarnessSettings
 from pytest_lmprog.plugin import options, surroundings
 from pytest_lmprog.plugin.cases import case_of

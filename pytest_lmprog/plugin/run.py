@@ -78,9 +78,9 @@ class Run:
         return runner
 
     def collector(self) -> Any:
-        """Return what turns cases into data (``harness.collecting.Collector``), where that is wanted."""
+        """Return what turns cases into data (``harness.saved.collector.Collector``), where that is wanted."""
         if self._collector is None:
-            from pytest_lmprog.harness.collecting import Collector
+            from pytest_lmprog.harness.saved.collector import Collector
 
             self._collector = Collector(surroundings.session_of(self.config))
         return self._collector

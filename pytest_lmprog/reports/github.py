@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from pytest_lmprog.harness.results import CaseOutcome, MetricResult
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.visible import visible

@@ -6,8 +6,8 @@ import json
 from importlib.resources import files
 from typing import Any
 
-from pytest_lmprog.harness.runs import run_json
-from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.saved.run import SavedRun
+from pytest_lmprog.harness.saved.store import run_json
 
 __all__ = ["json_report", "json_schema"]
 

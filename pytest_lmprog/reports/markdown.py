@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.results import CaseOutcome, MetricResult, UnitResult
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
-from pytest_lmprog.reports.diff_markdown import code, diff_markdown, plain
+from pytest_lmprog.reports.diff.markdown import code, diff_markdown, plain
 from pytest_lmprog.reports.summing import RunVerdict, run_verdict
 
 __all__ = ["COMMENT_LIMIT", "markdown_report"]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_lmprog.harness.ratchet import REPORTED, VerdictKind
 from pytest_lmprog.harness.results import CaseOutcome, MetricResult
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
+from pytest_lmprog.harness.verdicts.ratchet import REPORTED, VerdictKind
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.summing import Word, run_verdict
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_lmprog.evaluation.comparison import Comparison, compare, corrected
 from pytest_lmprog.harness.results import MetricResult, UnitResult
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.table import paragraph, table
 

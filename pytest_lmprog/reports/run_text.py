@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from pytest_lmprog.errors import UsageError
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
-from pytest_lmprog.harness.saved_cases import SavedCall, SavedCase
+from pytest_lmprog.harness.saved.cases import SavedCall, SavedCase
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.table import paragraph
 from pytest_lmprog.reports.terminal import summary_lines

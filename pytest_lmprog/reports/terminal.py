@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_lmprog.harness.calibrated import calibration_words
-from pytest_lmprog.harness.gates import MetricVerdict, judge_run
+from pytest_lmprog.harness.judges.words import calibration_words
 from pytest_lmprog.harness.results import MetricResult, RunResults, UnitResult
-from pytest_lmprog.harness.rollouts import flaky_cases, rollout_figures
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict, judge_run
+from pytest_lmprog.harness.verdicts.rollouts import flaky_cases, rollout_figures
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.table import fits, paragraph, table
 
 if TYPE_CHECKING:  # a replay compiles and writes nothing, and should not load what does
     from pytest_lmprog.harness.compiling import CompileOutcome
     from pytest_lmprog.harness.dryrun import UnitBound
-    from pytest_lmprog.harness.finishing import Written
+    from pytest_lmprog.harness.written.snapshots import Written
 
 __all__ = ["bound_lines", "compile_lines", "compile_text", "summary_lines", "written_lines"]
 

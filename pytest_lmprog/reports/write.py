@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pytest_lmprog.errors import StoreError, UsageError
-from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.saved.run import SavedRun
 from pytest_lmprog.harness.settings import REPORT_SUFFIXES
 
 __all__ = ["render", "write_report"]

@@ -10,7 +10,7 @@ import pytest
 from pytest_lmprog.lm.recordings.book import Book
 from pytest_lmprog.lm.recordings.usage import CallFigures
 from pytest_lmprog.lm.types import LMRequest, LMResponse, Usage
-from pytest_lmprog.reports.diff_values import calls_text
+from pytest_lmprog.reports.diff.values import calls_text
 from tests.cli.conftest import NEW, OLD
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.harness.runs import run_json, save_run
-from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.saved.run import SavedRun
+from pytest_lmprog.harness.saved.store import run_json, save_run
 from tests.cli.conftest import Workplace
 from tests.harness.saved_runs import small_run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pytest_lmprog.harness.runs import list_runs, load_run_file
+from pytest_lmprog.harness.saved.store import list_runs, load_run_file
 from tests.e2e.answers import topical
 from tests.e2e.forks import Forks
 from tests.e2e.project import Project

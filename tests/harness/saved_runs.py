@@ -7,11 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pytest_lmprog.harness.gates import MetricVerdict
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, UnitInfo
-from pytest_lmprog.harness.saved import SavedCandidate, SavedRun, SavedUnit, SavedWritten
-from pytest_lmprog.harness.saved_cases import SavedCall, SavedCase, SavedError, SavedExample
+from pytest_lmprog.harness.saved.cases import SavedCall, SavedCase, SavedError, SavedExample
+from pytest_lmprog.harness.saved.run import SavedCandidate, SavedRun, SavedUnit, SavedWritten
 from pytest_lmprog.harness.unit import Gate
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.lm.scope import TallyCount
 from pytest_lmprog.lm.types import Usage
 

@@ -15,7 +15,7 @@ import pytest
 KEPT = """
 evaluation.evaluator evaluation.leakage harness.session lm.scripted lm.stores plugin.collect
 plugin.compile_fixture plugin.compiling plugin.conclude plugin.fixtures plugin.header plugin.reporting
-plugin.summary snapshots.fingerprint snapshots.code_parts snapshots.restore teleprompt harness.finishing
+plugin.summary snapshots.fingerprint snapshots.code_parts snapshots.restore teleprompt harness.written.snapshots
 harness.compiling reports.terminal evaluation.judge evaluation.calibration evaluation.voting
 """
 importlib.import_module("hypothesis")  # its plugin imports it at the end of every run

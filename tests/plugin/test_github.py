@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lmprog.harness.gates import MetricVerdict
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.reports.github import Annotation, annotations_of, command, commands
 from tests.plugin.conftest import UNIT, Project
 from tests.reports.test_markdown import GOOD, outcome, run

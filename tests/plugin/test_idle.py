@@ -39,7 +39,8 @@ def test_a_replay_needs_no_client_and_no_event_loop(project) -> None:
     loaded = set(json.loads((project.path / "modules.json").read_text()))
     heavy = {"litellm", "openai", "httpx", "diskcache", "sqlite3", "xllamacpp", "coverage", "pydantic"}
     heavy |= {
-        f"pytest_lmprog.{n}" for n in ("teleprompt", "snapshots.text", "harness.collecting", "reports.page")
+        f"pytest_lmprog.{n}"
+        for n in ("teleprompt", "snapshots.text", "harness.saved.collector", "reports.page")
     }
     assert not heavy & loaded
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.harness.runs import list_runs, load_run_file
-from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.saved.run import SavedRun
+from pytest_lmprog.harness.saved.store import list_runs, load_run_file
 from tests.plugin.conftest import UNIT
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -174,12 +174,12 @@ def test_plain_tests_alone_are_not_saved(project) -> None:
 
 
 def test_nothing_is_collected_where_nothing_wants_it(project, monkeypatch) -> None:
-    from pytest_lmprog.harness import collecting
+    from pytest_lmprog.harness.saved import collector
 
     project.test()
     project.run()
-    monkeypatch.setattr(collecting, "Collector", None)
-    monkeypatch.setattr(collecting, "Collection", None)
+    monkeypatch.setattr(collector, "Collector", None)
+    monkeypatch.setattr(collector, "Collection", None)
     assert project.run("--lm-record=none").ret == 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.harness.runs import list_runs
+from pytest_lmprog.harness.saved.store import list_runs
 from tests.plugin.conftest import CONFTEST, UNIT
 from tests.support.pace import slowness
 

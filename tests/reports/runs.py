@@ -6,9 +6,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_lmprog.harness.gates import MetricVerdict
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, UnitInfo
-from pytest_lmprog.harness.saved import (
+from pytest_lmprog.harness.saved.run import (
     SavedCall,
     SavedCandidate,
     SavedCase,
@@ -18,6 +17,7 @@ from pytest_lmprog.harness.saved import (
     SavedUnit,
 )
 from pytest_lmprog.harness.unit import Gate
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.lm.scope import TallyCount
 from pytest_lmprog.lm.types import Usage
 

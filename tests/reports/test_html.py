@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pytest_lmprog.harness.gates import MetricVerdict
-from pytest_lmprog.harness.saved import SavedCall, SavedCase, SavedExample, SavedRun
+from pytest_lmprog.harness.saved.run import SavedCall, SavedCase, SavedExample, SavedRun
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.reports.html import html_report
 from pytest_lmprog.reports.html.data import embedded, first_rows
 from pytest_lmprog.reports.visible import visible

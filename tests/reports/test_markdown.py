@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 
-from pytest_lmprog.harness.gates import MetricVerdict
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, UnitInfo
-from pytest_lmprog.harness.saved import SavedCandidate, SavedRun, SavedUnit, SavedWritten
+from pytest_lmprog.harness.saved.run import SavedCandidate, SavedRun, SavedUnit, SavedWritten
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.reports.markdown import COMMENT_LIMIT, markdown_report
 from pytest_lmprog.snapshots.text import to_text
 from tests.cli.conftest import NEW, OLD

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_lmprog.harness.gates import MetricVerdict
-from pytest_lmprog.harness.saved import SavedRun, SavedWritten
+from pytest_lmprog.harness.saved.run import SavedRun, SavedWritten
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.reports.overall import overall
 from tests.reports.runs import passing_run
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_lmprog.harness.dryrun import UnitBound
-from pytest_lmprog.harness.finishing import Written
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, RunResults, UnitInfo
 from pytest_lmprog.harness.unit import Gate
+from pytest_lmprog.harness.written.snapshots import Written
 from pytest_lmprog.lm.scope import TallyCount
 from pytest_lmprog.lm.types import Usage
 from pytest_lmprog.reports import figures

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_lmprog.reports.diff_text import diff_lines
+from pytest_lmprog.reports.diff.text import diff_lines
 from pytest_lmprog.reports.spans import plain_text, text_width, wrapped
 from pytest_lmprog.snapshots.artifact import CaseBaseline, FieldSnapshot, MetricBaseline, TeleprompterInfo
 from pytest_lmprog.snapshots.changes import FlipCount

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from pytest_lmprog.harness.ratchet import REPORTED
 from pytest_lmprog.harness.results import CaseOutcome
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
+from pytest_lmprog.harness.verdicts.ratchet import REPORTED
 
 __all__ = ["KINDS", "Rows", "embedded", "first_rows"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pytest_lmprog.harness.gates import MetricVerdict
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.reports import figures
 
 __all__ = ["decided_by"]

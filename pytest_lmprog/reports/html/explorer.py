@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.saved.run import SavedRun
 from pytest_lmprog.reports.page import text
 
 __all__ = ["explorer"]

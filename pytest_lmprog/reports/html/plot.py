@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_lmprog.harness.saved import SavedCandidate, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedCandidate, SavedUnit
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.page import text
 

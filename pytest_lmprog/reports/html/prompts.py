@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.harness.saved import SavedUnit
-from pytest_lmprog.reports.diff_html import diff_fragment
+from pytest_lmprog.harness.saved.run import SavedUnit
+from pytest_lmprog.reports.diff.html import diff_fragment
 from pytest_lmprog.reports.page import text
 from pytest_lmprog.snapshots.artifact import Snapshot
 

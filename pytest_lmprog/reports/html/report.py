@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from pytest_lmprog.harness.saved import SavedRun
+from pytest_lmprog.harness.saved.run import SavedRun
 from pytest_lmprog.reports import figures
-from pytest_lmprog.reports.diff_html import diff_style
+from pytest_lmprog.reports.diff.html import diff_style
 from pytest_lmprog.reports.html.banner import banner, overview
 from pytest_lmprog.reports.html.data import embedded, first_rows
 from pytest_lmprog.reports.html.explorer import explorer

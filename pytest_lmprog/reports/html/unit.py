@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from pytest_lmprog.harness.gates import MetricVerdict, rollout_figures
 from pytest_lmprog.harness.results import MetricResult
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict, rollout_figures
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.html.bars import bar, metric_interval
 from pytest_lmprog.reports.html.decided import decided_by

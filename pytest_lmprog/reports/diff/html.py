@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from pytest_lmprog.reports.diff_values import (
+from pytest_lmprog.reports.diff.pieces import Shown, shown_pieces, shown_text
+from pytest_lmprog.reports.diff.values import (
     calls_text,
     change_words,
     delta_text,
@@ -20,7 +21,6 @@ from pytest_lmprog.reports.diff_values import (
     value_text,
 )
 from pytest_lmprog.reports.page import asset, page, text
-from pytest_lmprog.reports.pieces import Shown, shown_pieces, shown_text
 from pytest_lmprog.snapshots.changes import (
     DemoChange,
     Flip,
@@ -40,7 +40,7 @@ _KINDS = (("regressed", "bad"), ("fixed", "good"), ("changed", ""), ("added", ""
 @cache
 def diff_style() -> str:
     """Return the CSS that a page with ``diff_fragment`` in it needs beside the shell's."""
-    return asset("pytest_lmprog.reports", "diff.css")
+    return asset("pytest_lmprog.reports.diff", "diff.css")
 
 
 def diff_page(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pytest_lmprog.errors import ConfigurationError, SnapshotError
-from pytest_lmprog.harness.against import Against, open_baselines
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, UnitInfo
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.harness.unit import Unit
+from pytest_lmprog.harness.verdicts.named_baseline import Against, open_baselines
 from pytest_lmprog.snapshots.artifact import CaseBaseline, Header, MetricBaseline, Snapshot
 from pytest_lmprog.snapshots.store import write_accepted
 

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_lmprog.canonical import plain
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.evaluation.runner import error_info
-from pytest_lmprog.harness.saved_cases import SavedCall, SavedCase, SavedError, SavedExample, message_text
+from pytest_lmprog.harness.saved.cases import SavedCall, SavedCase, SavedError, SavedExample, message_text
 from pytest_lmprog.harness.state import example_digest
 from pytest_lmprog.lm.types import Message
 from pytest_lmprog.programs import Example, Prediction, Run

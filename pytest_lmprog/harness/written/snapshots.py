@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_lmprog.adapters.base import PROMPT_FORMAT
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.harness.baseline import unit_baseline
-from pytest_lmprog.harness.calibrating import calibration_snapshot
+from pytest_lmprog.harness.judges.calibration import calibration_snapshot
 from pytest_lmprog.harness.preparing import (
     fingerprint_of,
     metric_functions,
     teleprompter_of,
     teleprompter_settings,
 )
-from pytest_lmprog.harness.redacting import redacted
 from pytest_lmprog.harness.results import MetricResult, RunResults, UnitResult
 from pytest_lmprog.harness.state import Prepared
+from pytest_lmprog.harness.verdicts.baseline import unit_baseline
+from pytest_lmprog.harness.written.redaction import redacted
 from pytest_lmprog.lm.scope import use_scope
 from pytest_lmprog.programs import Module
 from pytest_lmprog.programs.context import current
@@ -217,7 +217,7 @@ def _qualified(program: Module) -> str:
 
 
 def _sourced(session: Session, prepared: Prepared, snapshot: Snapshot) -> Snapshot:
-    from pytest_lmprog.harness.sourcing import sources_of
+    from pytest_lmprog.harness.written.sources import sources_of
 
     unit = prepared.unit
     sources = sources_of(snapshot, unit, metric_functions(session, unit), session.settings.rootdir)

@@ -12,7 +12,6 @@ from dataclasses import field
 from functools import cached_property
 from typing import Any, Self
 
-from pytest_lmprog.harness.gates import MetricVerdict
 from pytest_lmprog.harness.results import (
     CaseOutcome,
     RunResults,
@@ -20,7 +19,7 @@ from pytest_lmprog.harness.results import (
     count_from_plain,
     count_to_plain,
 )
-from pytest_lmprog.harness.saved_cases import (
+from pytest_lmprog.harness.saved.cases import (
     SavedCall,
     SavedCase,
     SavedError,
@@ -28,6 +27,7 @@ from pytest_lmprog.harness.saved_cases import (
     given,
     message_text,
 )
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.lm.scope import TallyCount
 from pytest_lmprog.lm.types import Message
 from pytest_lmprog.records import dataclass
@@ -168,7 +168,7 @@ def _outcome_to_plain(outcome: CaseOutcome) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SavedWritten:
-    """What became of a unit's snapshot. See ``harness.finishing.Written``."""
+    """What became of a unit's snapshot. See ``harness.written.snapshots.Written``."""
 
     unit: str
     state: str

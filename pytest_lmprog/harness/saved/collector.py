@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog import __version__
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.harness.calibrated import calibration_words
-from pytest_lmprog.harness.gates import MetricVerdict
+from pytest_lmprog.harness.judges.words import calibration_words
 from pytest_lmprog.harness.results import CaseOutcome, RunResults, UnitResult, count_to_plain
-from pytest_lmprog.harness.saved import SavedCandidate, SavedRun, SavedUnit, SavedWritten
-from pytest_lmprog.harness.saved_cases import SavedCase, SavedExample
-from pytest_lmprog.harness.saving import Saver, stored
+from pytest_lmprog.harness.saved.cases import SavedCase, SavedExample
+from pytest_lmprog.harness.saved.run import SavedCandidate, SavedRun, SavedUnit, SavedWritten
+from pytest_lmprog.harness.saved.saver import Saver, stored
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict
 from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
     from pytest_lmprog.harness.compiling import CompileOutcome
-    from pytest_lmprog.harness.finishing import Written
     from pytest_lmprog.harness.session import Session
     from pytest_lmprog.harness.settings import HarnessSettings
     from pytest_lmprog.harness.state import UnitState
+    from pytest_lmprog.harness.written.snapshots import Written
     from pytest_lmprog.programs import Example, Run
     from pytest_lmprog.teleprompt.base import Candidate
 
@@ -102,7 +102,7 @@ class Collector:
         )
 
     def _texts(self, state: UnitState) -> tuple[str | None, str | None]:
-        from pytest_lmprog.harness.finishing import tested_text
+        from pytest_lmprog.harness.written.snapshots import tested_text
         from pytest_lmprog.snapshots.text import to_text
 
         if state.texts is not None:

@@ -11,7 +11,7 @@ def calibration_words(unit: UnitResult) -> tuple[str, ...]:
     """Return how far the unit's judge agrees with people, in one line; nothing where it is no judge."""
     if not any(o.compared is not None for metric in unit.metrics for o in metric.outcomes):
         return ()
-    from pytest_lmprog.harness.calibrating import calibration_of
+    from pytest_lmprog.harness.judges.calibration import calibration_of
 
     calibration = calibration_of(unit)
     return () if calibration is None else (f"judge and people: {calibration.summary}",)

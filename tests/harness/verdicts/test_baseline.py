@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from pytest_lmprog.harness.baseline import metric_baseline
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, MetricResult
+from pytest_lmprog.harness.verdicts.baseline import metric_baseline
 from pytest_lmprog.programs.example import Example
 from pytest_lmprog.snapshots.artifact import CaseBaseline
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_lmprog.harness import comparing
-from pytest_lmprog.harness.ratchet import REPORTED
 from pytest_lmprog.harness.results import MetricResult, UnitResult
-from pytest_lmprog.harness.rollouts import RolloutFigures, rollout_figures
+from pytest_lmprog.harness.verdicts import comparison
+from pytest_lmprog.harness.verdicts.ratchet import REPORTED
+from pytest_lmprog.harness.verdicts.rollouts import RolloutFigures, rollout_figures
 from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class MetricVerdict:
         return cls(data["state"], tuple(data["reasons"]), dict(data["figures"]), data.get("told", False))
 
 
-def judge_run(units: Iterable[UnitResult]) -> dict[comparing.Key, MetricVerdict]:
+def judge_run(units: Iterable[UnitResult]) -> dict[comparison.Key, MetricVerdict]:
     """Return the verdicts on all metrics of a run, by unit id and metric name.
 
     p-values are corrected for the number of metrics that statistics decide on."""
@@ -86,7 +86,7 @@ def judge_run(units: Iterable[UnitResult]) -> dict[comparing.Key, MetricVerdict]
         for key, (metric, rebasing) in metrics.items()
         if metric.complete and not rebasing and (found := _compared(metric)) is not None
     }
-    compared = dict(comparing.corrected(compared))
+    compared = dict(comparison.corrected(compared))
     return {
         key: _judged(metric, rebasing, compared.get(key), len(compared))
         for key, (metric, rebasing) in metrics.items()
@@ -100,17 +100,17 @@ def judge_metric(result: MetricResult, *, rebasing: bool = False) -> MetricVerdi
 
 
 def _compared(result: MetricResult) -> Comparison | None:
-    return comparing.compared(result) if comparing.is_random(result) else None
+    return comparison.compared(result) if comparison.is_random(result) else None
 
 
 def _judged(result: MetricResult, rebasing: bool, compared: Comparison | None, metrics: int) -> MetricVerdict:
     if not result.complete:
         return MetricVerdict("not_judged", (_partial(result),))
     if compared is not None:
-        figures = comparing.statistics_figures(result, compared, metrics)
+        figures = comparison.statistics_figures(result, compared, metrics)
         worse = [figures["reason"]] if compared.verdict == "FAIL" else []
     else:
-        figures = comparing.flip_figures(result)
+        figures = comparison.flip_figures(result)
         worse = [] if rebasing else [*_worse(result), *_dropped(result, figures)]
     reasons, cases = [*_below(result), *worse], _failed_cases(result)
     if reasons or cases:
@@ -153,7 +153,7 @@ def _worse(result: MetricResult) -> list[str]:
     if allowed is None or len(worse) <= allowed:
         return []
     verb = _cases(len(worse), "got worse than the baseline")
-    return [f"{verb}, max_regressions is {allowed}: {comparing.listed(worse)}"]
+    return [f"{verb}, max_regressions is {allowed}: {comparison.listed(worse)}"]
 
 
 def _dropped(result: MetricResult, figures: Mapping[str, Any]) -> list[str]:
@@ -166,7 +166,7 @@ def _dropped(result: MetricResult, figures: Mapping[str, Any]) -> list[str]:
 def _failed_cases(result: MetricResult) -> list[str]:
     failed = [o.case for o in result.outcomes if o.verdict and REPORTED[o.verdict].outcome == "failed"]
     names = tuple(dict.fromkeys(failed))
-    return [f"{_cases(len(names), 'failed')}: {comparing.listed(names)}"] if names else []
+    return [f"{_cases(len(names), 'failed')}: {comparison.listed(names)}"] if names else []
 
 
 def _cases(number: int, verb: str) -> str:

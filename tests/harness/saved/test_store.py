@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_lmprog.errors import StoreError, UsageError
-from pytest_lmprog.harness.runs import (
+from pytest_lmprog.harness.saved.store import (
     list_runs,
     load_run,
     load_run_file,

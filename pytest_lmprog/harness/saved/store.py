@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.errors import StoreError, UsageError
-from pytest_lmprog.harness.saved import FORMAT, KIND, SavedRun
+from pytest_lmprog.harness.saved.run import FORMAT, KIND, SavedRun
 from pytest_lmprog.lm.stores.folder import make_cache_folder
 from pytest_lmprog.records import dataclass
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from pytest_lmprog.reports.diff_values import (
+from pytest_lmprog.reports.diff.pieces import Shown, shown_pieces, shown_text
+from pytest_lmprog.reports.diff.values import (
     calls_text,
     change_words,
     delta_text,
@@ -24,7 +25,6 @@ from pytest_lmprog.reports.diff_values import (
     tokens_text,
     value_text,
 )
-from pytest_lmprog.reports.pieces import Shown, shown_pieces, shown_text
 from pytest_lmprog.reports.spans import Line, Span, Tone, plain_text, span, wrapped
 from pytest_lmprog.reports.visible import visible
 from pytest_lmprog.snapshots.changes import (

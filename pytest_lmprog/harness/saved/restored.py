@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_lmprog.errors import UsageError
-from pytest_lmprog.harness.saved_cases import SavedCall, SavedCase
-from pytest_lmprog.harness.saving import REPR, pointer
+from pytest_lmprog.harness.saved.cases import SavedCall, SavedCase
+from pytest_lmprog.harness.saved.saver import REPR, pointer
 from pytest_lmprog.lm.types import LMResponse, Usage
 from pytest_lmprog.programs import Module, Predict, Prediction, Run, Trace
 from pytest_lmprog.programs.run import ProgramError

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.harness.ratchet import REPORTED, judge
 from pytest_lmprog.harness.results import CaseOutcome
 from pytest_lmprog.harness.unit import Gate
+from pytest_lmprog.harness.verdicts.ratchet import REPORTED, judge
 from pytest_lmprog.snapshots.artifact import CaseBaseline
 
 D = "0123456789ab"

@@ -137,14 +137,14 @@ class _Run:
     """A saved run, or a JSON report."""
 
     def __init__(self, name: str, path: Path) -> None:
-        from pytest_lmprog.harness.runs import load_run_file
+        from pytest_lmprog.harness.saved.store import load_run_file
 
         self.name = name
         self._run = load_run_file(path)
 
     def of(self, unit: Unit, program: str) -> Mapping[str, MetricBaseline] | None:
         del program
-        from pytest_lmprog.harness.baseline import scored_baseline
+        from pytest_lmprog.harness.verdicts.baseline import scored_baseline
 
         if unit.id not in self._run.results:
             return None

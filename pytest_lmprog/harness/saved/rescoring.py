@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lmprog.errors import ReplayMissError, UsageError
 from pytest_lmprog.harness.preparing import program_of
-from pytest_lmprog.harness.restoring import restored_run
-from pytest_lmprog.harness.saved import SavedRun, SavedUnit
-from pytest_lmprog.harness.saved_cases import SavedExample
-from pytest_lmprog.harness.saving import Saver
+from pytest_lmprog.harness.saved.cases import SavedExample
+from pytest_lmprog.harness.saved.restored import restored_run
+from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
+from pytest_lmprog.harness.saved.saver import Saver
 from pytest_lmprog.harness.state import Prepared, UnitState, example_digest
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.types import Capabilities, LanguageModel, LMRequest, LMResponse, Message

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 import pytest_lmprog as lmp
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.runner import error_info, run_example
-from pytest_lmprog.harness.restoring import Shown, restored_run
-from pytest_lmprog.harness.saved_cases import SavedCase
-from pytest_lmprog.harness.saving import Saver, stored
+from pytest_lmprog.harness.saved.cases import SavedCase
+from pytest_lmprog.harness.saved.restored import Shown, restored_run
+from pytest_lmprog.harness.saved.saver import Saver, stored
 from pytest_lmprog.programs import Example, Module, Run
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.harness.gates import MetricVerdict, judge_metric, judge_run, rollout_figures
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, MetricResult, UnitInfo, UnitResult
-from pytest_lmprog.harness.rollouts import flaky_cases
 from pytest_lmprog.harness.unit import Gate
+from pytest_lmprog.harness.verdicts.gates import MetricVerdict, judge_metric, judge_run, rollout_figures
+from pytest_lmprog.harness.verdicts.rollouts import flaky_cases
 from pytest_lmprog.lm.scope import TallyCount
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pytest_lmprog.reports.diff_values import (
+from pytest_lmprog.reports.diff.pieces import Shown, shown_pieces, shown_text
+from pytest_lmprog.reports.diff.values import (
     ARROW,
     calls_text,
     change_words,
@@ -17,7 +18,6 @@ from pytest_lmprog.reports.diff_values import (
     tokens_text,
     value_text,
 )
-from pytest_lmprog.reports.pieces import Shown, shown_pieces, shown_text
 from pytest_lmprog.reports.spans import Line, Span, Tone, line, span
 from pytest_lmprog.snapshots.changes import (
     DemoChange,

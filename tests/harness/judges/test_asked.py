@@ -8,7 +8,7 @@ import types
 from typing import Any
 
 import pytest_lmprog as lmp
-from pytest_lmprog.harness.asking import asked_by
+from pytest_lmprog.harness.judges.asked import asked_by
 
 apt = lmp.Judge("It fits.", inputs="answer", votes=3, name="apt")
 plain = lmp.Predict("answer -> grade: float", n=2)
