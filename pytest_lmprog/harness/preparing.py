@@ -6,10 +6,10 @@ from dataclasses import replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from pytest_lmprog.errors import ConfigurationError, LmprogError
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module
+from pytest_lmprog.programs.making import instantiate
 from pytest_lmprog.snapshots.artifact import Fingerprint, Snapshot
 
 if TYPE_CHECKING:
@@ -34,25 +34,7 @@ def program_of(unit: Unit) -> Module:
     """Return the program of a unit: made from its class or factory, or as given.
 
     Raises ConfigurationError where that raises, or gives no Module."""
-    given = unit.program
-    if isinstance(given, Module):
-        return given
-    name = getattr(given, "__qualname__", None) or type(given).__name__
-    try:
-        made: Any = given()
-    except LmprogError:
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"{unit.id}: {name}() raised {type(error).__name__}: {error}",
-            hint="program= takes a Module class, an instance, or a factory without arguments",
-        ) from error
-    if not isinstance(made, Module):
-        raise ConfigurationError(
-            f"{unit.id}: {name}() gave {type(made).__name__}, which is no Module",
-            hint="derive it from pytest_lmprog.Module",
-        )
-    return made
+    return instantiate(unit.program, unit.id)
 
 
 def restored(snapshot: Snapshot, written: Module, path: str) -> Module:

@@ -38,11 +38,11 @@ from pytest_lmprog.plugin.units import (
     claimed,
     data_file,
     folded,
-    instantiate,
     model_labels,
     snapshot_path,
 )
 from pytest_lmprog.programs import Module
+from pytest_lmprog.programs.making import instantiate
 from pytest_lmprog.records import dataclass
 
 __all__ = ["Generation", "begin", "finish"]
@@ -156,7 +156,7 @@ def _owner(definition: Any) -> Any:
 
 def _new_plans(run: Run, definition: Any, owner: Any, mark: ProgramMark) -> tuple[UnitPlan, ...]:
     module: Path = definition.path
-    program = instantiate(mark.program)
+    program = instantiate(mark.program, "lm_program")
     examples = closest(definition, "lm_examples")
     data = _Data(run, definition, program, None if examples is None else read_mark(ExamplesMark, examples))
     first = UnitPlan(

@@ -17,8 +17,9 @@ from pytest_lmprog.plugin.marks import ProgramMark
 from pytest_lmprog.plugin.outcome import steady_assertions
 from pytest_lmprog.plugin.progress import CompileProgress
 from pytest_lmprog.plugin.runner import overridden_lm
-from pytest_lmprog.plugin.units import data_file, folded, instantiate, snapshot_path
+from pytest_lmprog.plugin.units import data_file, folded, snapshot_path
 from pytest_lmprog.programs import Module
+from pytest_lmprog.programs.making import instantiate
 from pytest_lmprog.reports.terminal import compile_text
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class LmCompile:
             pytest.fail(f"lm_compile: {error}", pytrace=False)
 
     def _unit(self, mark: ProgramMark, metric: Any) -> Unit:
-        program = instantiate(mark.program)
+        program = instantiate(mark.program, "lm_program")
         name = mark.name or type(program).__name__
         if name in self._made:
             raise ConfigurationError(f"two programs of this module are compiled as {name!r}", hint="name=...")

@@ -1,4 +1,4 @@
-"""Options, ini values and markers, as pytest is told of them; ``harness.settings`` says what they mean."""
+"""Options, ini values and markers, as pytest is told of them; ``harness.options`` says what they mean."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import argparse
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_lmprog.errors import LmprogError
-from pytest_lmprog.harness.settings import OPTIONS, HarnessSettings, Option
+from pytest_lmprog.harness.options import OPTIONS, Option
+
+if TYPE_CHECKING:
+    from pytest_lmprog.harness.settings import HarnessSettings
 
 __all__ = ["LEFT_XDIST", "MARKERS", "add", "adopt", "leave_xdist", "register_markers", "settings"]
 
 LEFT_XDIST = pytest.StashKey[bool]()
 """Set where ``-n`` was given but the run compiles, in one process."""
 
-_SETTINGS = pytest.StashKey[HarnessSettings]()
+_SETTINGS = pytest.StashKey["HarnessSettings"]()
 
 MARKERS = (
     "lm_program(program=..., *, lm=None, teleprompter=None, trainset=None, train_split=None, valset=None, "
@@ -85,6 +88,8 @@ def adopt(config: pytest.Config, *, limit: int | None, repeat: int | None) -> No
 
 
 def _resolved(config: pytest.Config) -> HarnessSettings:
+    from pytest_lmprog.harness.settings import HarnessSettings
+
     worker = getattr(config, "workerinput", None) or {}
     try:
         found = HarnessSettings.resolve(

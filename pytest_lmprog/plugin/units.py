@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_lmprog.errors import ConfigurationError, LmprogError
+from pytest_lmprog.errors import ConfigurationError
 from pytest_lmprog.harness.unit import DataFile, Gate, Unit
 from pytest_lmprog.plugin.cases import Case
 from pytest_lmprog.plugin.function_metric import FunctionMetric, SharedFixtures
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_lmprog.plugin.run import Run
     from pytest_lmprog.plugin.runner import UnitRunner
 
-__all__ = ["SNAPSHOT_FOLDER", "UnitPlan", "data_file", "instantiate", "model_labels", "snapshot_path"]
+__all__ = ["SNAPSHOT_FOLDER", "UnitPlan", "data_file", "model_labels", "snapshot_path"]
 
 SNAPSHOT_FOLDER = "__lm_snapshots__"
 _UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
@@ -113,30 +113,6 @@ class UnitPlan:
 def data_file(data: Dataset | None, split: str | None) -> DataFile | None:
     """Return where ``data`` was read from; None where code made it."""
     return None if data is None or data.path is None else DataFile(data.path, split)
-
-
-def instantiate(program: Any) -> Module:
-    """Return the program of a mark: made from a class or factory, or as it is.
-
-    Raises ConfigurationError where that raises or gives no Module."""
-    if isinstance(program, Module):
-        return program
-    name = getattr(program, "__qualname__", None) or type(program).__name__
-    try:
-        made = program()
-    except LmprogError:
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"lm_program: {name}() raised {type(error).__name__}: {error}",
-            hint="program= takes a Module class, instance or factory that needs no argument",
-        ) from error
-    if not isinstance(made, Module):
-        raise ConfigurationError(
-            f"lm_program: {name}() gave {type(made).__name__}, which is no Module",
-            hint="derive it from pytest_lmprog.Module, or wrap a signature in pytest_lmprog.Predict",
-        )
-    return made
 
 
 def model_labels(lms: tuple[Any, ...]) -> list[str | None]:

@@ -12,8 +12,9 @@ from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.results import CaseOutcome, MetricResult, UnitResult
 from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.reports import figures
-from pytest_lmprog.reports.diff.markdown import code, diff_markdown, plain
-from pytest_lmprog.reports.summing import RunVerdict, run_verdict
+from pytest_lmprog.reports.diff.markdown import diff_markdown
+from pytest_lmprog.reports.markdown_text import code, plain
+from pytest_lmprog.reports.run_verdict import RunVerdict, run_verdict
 
 __all__ = ["COMMENT_LIMIT", "markdown_report"]
 

@@ -10,7 +10,7 @@ from pytest_lmprog.harness.results import CaseOutcome, MetricResult
 from pytest_lmprog.harness.saved.run import SavedRun, SavedUnit
 from pytest_lmprog.harness.verdicts.ratchet import REPORTED, VerdictKind
 from pytest_lmprog.reports import figures
-from pytest_lmprog.reports.summing import Word, run_verdict
+from pytest_lmprog.reports.run_verdict import Word, run_verdict
 
 __all__ = ["Overall", "Reason", "overall", "verdict_kind"]
 

@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 
 from pytest_lmprog.errors import StoreError, UsageError
+from pytest_lmprog.harness.options import REPORT_SUFFIXES
 from pytest_lmprog.harness.saved.run import SavedRun
-from pytest_lmprog.harness.settings import REPORT_SUFFIXES
 
 __all__ = ["render", "write_report"]
 

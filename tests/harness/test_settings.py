@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_lmprog.errors import ConfigurationError
-from pytest_lmprog.harness.settings import OPTIONS, HarnessSettings, in_ci
+from pytest_lmprog.harness.options import OPTIONS
+from pytest_lmprog.harness.settings import HarnessSettings, in_ci
 
 ROOT = Path("/project")
 

@@ -6,7 +6,6 @@ What users or models wrote stands in code spans or in ``<pre>``, where neither M
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -25,6 +24,7 @@ from pytest_lmprog.reports.diff.values import (
     tokens_text,
     value_text,
 )
+from pytest_lmprog.reports.markdown_text import code, entities, plain
 from pytest_lmprog.reports.spans import Line, Span, Tone, plain_text, span, wrapped
 from pytest_lmprog.reports.visible import visible
 from pytest_lmprog.snapshots.changes import (
@@ -37,38 +37,16 @@ from pytest_lmprog.snapshots.changes import (
 )
 from pytest_lmprog.snapshots.worddiff import Piece
 
-__all__ = ["code", "diff_markdown", "plain"]
+__all__ = ["diff_markdown"]
 
 _MOST_FLIPS = 20
 _MOST_DEMOS = 12
-_MOST_CODE = 200
 _WIDTH = 100
 """Columns that a pull request's comment shows without scrolling."""
-_SAFE = re.compile(r"[ \w.,:;=()/\[\]{}'\"+-]*")
-_SPECIAL = re.compile(r"[\\`*_{}\[\]()#+!|<>~&@$:\"']")
-
-
-def code(text: str) -> str:
-    """Return ``text`` as a code span that also holds in a table: one line, 200 characters at most."""
-    shown = visible(text.replace("\n", "\\n").replace("\t", "\\t"))
-    if len(shown) > _MOST_CODE:
-        shown = f"{shown[: _MOST_CODE - 3]}..."
-    if shown.strip() and _SAFE.fullmatch(shown):
-        return f"`{shown}`"
-    return f"<code>{_entities(shown)}</code>"
-
-
-def plain(text: str) -> str:
-    """Return ``text`` as ordinary words: shown as they are, in one line, and nobody mentioned."""
-    return _entities(visible(" ".join(text.split()))).replace("&#64;", "&#64;<!-- -->")
 
 
 def _arrows(text: str) -> str:
     return text.replace("->", "→")
-
-
-def _entities(text: str) -> str:
-    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", text)
 
 
 def diff_markdown(
@@ -177,7 +155,7 @@ def _change(change: ValueChange) -> str:
 
 
 def _inline(part: Shown) -> str:
-    shown = _entities(visible(part.text.replace("\n", "\\n").replace("\t", "\\t")))
+    shown = entities(visible(part.text.replace("\n", "\\n").replace("\t", "\\t")))
     if part.kind == "gap":
         return f"<i> ... {shown} ... </i>"
     element = {"removed": "del", "added": "ins"}.get(part.kind)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 
 from pytest_lmprog.reports.diff.html import diff_fragment, diff_page
 from pytest_lmprog.reports.diff.json import diff_plain
-from pytest_lmprog.reports.diff.markdown import code, diff_markdown, plain
+from pytest_lmprog.reports.diff.markdown import diff_markdown
+from pytest_lmprog.reports.markdown_text import code, plain
 from pytest_lmprog.snapshots.artifact import CaseBaseline, FieldSnapshot, MetricBaseline
 from pytest_lmprog.snapshots.diff import diff
 from tests.snapshots.strategies import snapshots, texts, triage
