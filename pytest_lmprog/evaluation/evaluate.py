@@ -68,6 +68,8 @@ class Evaluate:
     display_table: print the results to standard output: True for all, a number for the first so many.
     max_errors: stop, with AnswerError, when so many examples have failed with an error (None: never).
     progress: called as ``progress(done, total, result)`` after each case.
+
+    Raises UsageError for a setting it does not have, and when called without a metric.
     """
 
     def __init__(

@@ -20,6 +20,7 @@ _OPTIONS = ("inputs", "verdict", "scale", "scores", "votes", "pass_at", "retries
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
+    """Put the judge's name before the message of each UsageError within the block."""
     try:
         yield
     except UsageError as error:
@@ -27,18 +28,21 @@ def naming(name: str) -> Iterator[None]:
 
 
 def checked_name(name: Any) -> str:
+    """Return ``name``. Raises UsageError where it is no text or empty."""
     if not isinstance(name, str) or not name.strip():
         raise UsageError(f"the name of a Judge must be text, not {name!r}")
     return name
 
 
 def at_least(what: str, value: Any, least: int) -> int:
+    """Return ``value``. Raises UsageError where it is no whole number of ``least`` or more."""
     if type(value) is not int or value < least:
         raise UsageError(f"{what} must be a whole number of {least} or more, not {value!r}")
     return value
 
 
 def checked_pass_at(value: Any, verdicts: Verdicts) -> float:
+    """Return the score that passes. Raises UsageError outside [0, 1], with the score of a verdict on the scale."""
     if type(value) in (int, float) and 0 <= value <= 1:
         return float(value)
     hint = None
@@ -52,6 +56,7 @@ def _on(scale: tuple[float, float], value: float) -> bool:
 
 
 def checked_params(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the request parameters. Raises UsageError for one that is none, or nearly an option of Judge."""
     from pytest_lmprog.lm.options import checked_params
 
     for option in params:
@@ -66,6 +71,7 @@ def checked_params(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_lm(lm: Any) -> LanguageModel | None:
+    """Return the LM, made of a model's name if need be. Raises UsageError for anything else."""
     if isinstance(lm, str):
         from pytest_lmprog.lm.client import LM
 

@@ -27,6 +27,8 @@ class Score:
     value: within [0, 1], or None where the metric leaves the case unscored (skip, xfail).
     graded: the metric returned or recorded a number or bool; otherwise it passed (1.0) or failed (0.0).
     feedback: why, in words, normalised; at most ``MAX_FEEDBACK`` characters.
+
+    Raises UsageError for a value outside [0, 1].
     """
 
     value: float | None

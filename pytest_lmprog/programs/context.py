@@ -50,7 +50,11 @@ def current() -> Settings:
 
 
 def configure(**changes: Any) -> None:
-    """Change the process-wide defaults: ``lm``, ``adapter``, ``rm``. Threads see them too.
+    """Change the process-wide defaults. Threads see them too.
+
+    Parameters
+    ----------
+    changes: ``lm``, ``adapter``, ``rm``, ``rollout``, ``params``; see ``Settings``.
 
     Raises ConfigurationError for an unknown name or an LM that is a string."""
     _Default.settings = _changed(_Default.settings, changes)
@@ -58,7 +62,13 @@ def configure(**changes: Any) -> None:
 
 @contextmanager
 def context(**changes: Any) -> Iterator[Settings]:
-    """Override settings within the block, for this thread or task and those started from it by copy."""
+    """Override settings within the block, for this thread or task and those started from it by copy.
+
+    Parameters
+    ----------
+    changes: ``lm``, ``adapter``, ``rm``, ``rollout``, ``params``; see ``Settings``.
+
+    Raises ConfigurationError for an unknown name or an LM that is a string."""
     token = _overrides.set(_changed(current(), changes))
     try:
         yield current()

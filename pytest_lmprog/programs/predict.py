@@ -30,6 +30,9 @@ class Predict(Module):
     params: request parameters (``temperature``, ``max_tokens``, ...) over those of the context and LM.
 
     ``demos`` (few-shot examples, any sequence of mappings), ``signature`` and ``lm`` may be assigned.
+
+    Raises UsageError for ``n`` below 1, SignatureError for a signature without outputs or one that cannot be
+    read. Called with inputs that do not fit, it raises InputError or UsageError.
     """
 
     lm: LanguageModel | None
@@ -254,6 +257,11 @@ class ChainOfThought(Predict):
     """Predict with a ``reasoning`` field put before the outputs (Wei et al., arXiv:2201.11903).
 
     A signature that has an output field ``reasoning`` or ``rationale`` already is left as it is.
+
+    Parameters
+    ----------
+    signature, n, params: as for ``Predict``, with its errors.
+    rationale_field: the field to put first instead; named ``reasoning`` where it has no name.
     """
 
     def __init__(

@@ -27,14 +27,17 @@ class Body:
 
     @cached_property
     def inputs(self) -> Mapping[str, Field]:
+        """The inputs by name, in order."""
         return MappingProxyType({n: f for n, f in self.fields.items() if f.role == "input"})
 
     @cached_property
     def outputs(self) -> Mapping[str, Field]:
+        """The outputs by name, in order."""
         return MappingProxyType({n: f for n, f in self.fields.items() if f.role == "output"})
 
     @cached_property
     def instructions(self) -> str:
+        """The instructions given, or a sentence made of the field names."""
         if self.given_instructions is not None:
             return self.given_instructions
         given = ", ".join(f"`{name}`" for name in self.inputs)

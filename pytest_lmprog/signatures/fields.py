@@ -148,10 +148,18 @@ def InputField(**options: Any) -> Any:
     ----------
     options: ``desc``, ``prefix``, ``default``, and pydantic's constraints (``ge``, ``gt``, ``le``, ``lt``,
         ``multiple_of``, ``min_length``, ``max_length``, ``pattern``).
+
+    Raises SignatureError for an option that there is not.
     """
     return _declared("input", options)
 
 
 def OutputField(**options: Any) -> Any:
-    """Declare an output in the body of a Signature; options as for ``InputField``."""
+    """Declare an output in the body of a Signature: ``team: str = OutputField()``.
+
+    Parameters
+    ----------
+    options: as for ``InputField``.
+
+    Raises SignatureError for an option that there is not."""
     return _declared("output", options)

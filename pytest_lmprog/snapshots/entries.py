@@ -54,11 +54,6 @@ class Entry:
         """Whether the value has keys."""
         return isinstance(self._node, MappingNode)
 
-    @property
-    def is_null(self) -> bool:
-        """Whether there is no value."""
-        return isinstance(self._node, ScalarNode) and self._node.tag == f"{_CORE}null"
-
     def scalar(self) -> Any:
         """Return a text, number, truth value or None, read by the core schema."""
         node = self._node

@@ -77,7 +77,9 @@ class Progress(Protocol):
 class Journal(Protocol):
     """Takes one plain entry a candidate, in candidate order."""
 
-    def write(self, entry: Mapping[str, Any]) -> None: ...
+    def write(self, entry: Mapping[str, Any]) -> None:
+        """Note one candidate."""
+        ...
 
 
 def _no_progress(event: ProgressEvent) -> None:

@@ -41,6 +41,8 @@ class BootstrapFewShot(TeleprompterBase):
     max_rounds: tries an example; those after the first are new rollouts at temperature 1.0.
     max_errors: runs ending in an error at which the compile stops. None: it stops only where the first
         10 examples all end so.
+
+    Raises UsageError for a number that is out of range, ConfigurationError for an unknown teacher setting.
     """
 
     metric: Callable[..., Any] | Metric | None = None

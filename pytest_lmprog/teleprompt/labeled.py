@@ -33,6 +33,8 @@ class LabeledFewShot(TeleprompterBase):
     ----------
     k: demos a predictor; all there are where the trainset is smaller.
     sample: draw them at random, for each predictor anew; else the first ``k``.
+
+    Raises UsageError for ``k`` below 0.
     """
 
     k: int = 16

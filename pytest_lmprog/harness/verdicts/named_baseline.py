@@ -38,7 +38,9 @@ class Baselines(Protocol):
     """Baselines by unit. ``name``: what they are called in messages."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As it was given, for reports."""
+        ...
 
     def of(self, unit: Unit, program: str) -> Mapping[str, MetricBaseline] | None:
         """Return the unit's baseline by metric, or None where it has none there. ``program``: the qualified
