@@ -103,13 +103,13 @@ def _decided(context: Context, args: argparse.Namespace, verb: str) -> int:
     paths = pending_targets(context.root, context.cwd, args.paths)
     if not paths:
         context.out.line("nothing is pending")
-    return apply(context, [Decision(path, verb) for path in paths])[0]
+    return apply(context, [Decision(path, verb) for path in paths])
 
 
-def apply(context: Context, decisions: Sequence[Decision]) -> tuple[int, int]:
+def apply(context: Context, decisions: Sequence[Decision]) -> int:
     """Carry out ``decisions``; one that is refused does not stop the others.
 
-    Returns the exit code and how many were carried out."""
+    Returns the exit code."""
     actions: dict[str, Callable[[Context, Decision], str]] = {"accept": _accept, "reject": _reject}
     done = 0
     for decision in decisions:
@@ -118,7 +118,7 @@ def apply(context: Context, decisions: Sequence[Decision]) -> tuple[int, int]:
             done += 1
         except SnapshotError as error:
             context.out.error(str(error))
-    return int(done < len(decisions)), done
+    return int(done < len(decisions))
 
 
 def _accept(context: Context, decision: Decision) -> str:

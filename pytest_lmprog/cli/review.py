@@ -67,7 +67,7 @@ def review(context: Context, args: argparse.Namespace) -> int:
         context.out.error("review was left; nothing was changed")
         return _INTERRUPTED if isinstance(stop, KeyboardInterrupt) else 1
     with _uninterrupted():
-        return _carry_out(context, decisions, len(paths), session.gone)
+        return _carry_out(context, decisions, paths)
 
 
 def _as_json(context: Context, paths: Sequence[Path]) -> int:
@@ -125,12 +125,6 @@ class _Session:
         self._paths = paths
         self._keys = keys
         self._decisions: dict[Path, Decision] = {}
-        self._gone: set[Path] = set()
-
-    @property
-    def gone(self) -> int:
-        """The number of files that others decided meanwhile."""
-        return len(self._gone)
 
     def decide(self) -> list[Decision]:
         """Ask about each; return the decisions. Raises KeyboardInterrupt and EOFError."""
@@ -145,7 +139,6 @@ class _Session:
         position = f"{index + 1} of {len(self._paths)}"
         rows = _present(self._context, found, position)
         if found.gone:
-            self._gone.add(found.path)
             return index + 1
         answer = self._answer(found, position, rows)
         if answer == "q":
@@ -166,7 +159,6 @@ class _Session:
 
     def _note(self, found: Proposal, verb: str) -> None:
         if found.gone:
-            self._gone.add(found.path)
             return
         self._decisions[found.path] = Decision(found.path, verb, found.digest)
         if verb == "accept" and found.refused is not None:
@@ -208,10 +200,10 @@ class _Session:
         out.raw(start + out.painted([span(question, "heading")]))
 
 
-def _carry_out(context: Context, decisions: Sequence[Decision], total: int, gone: int) -> int:
+def _carry_out(context: Context, decisions: Sequence[Decision], paths: Sequence[Path]) -> int:
     chosen = [decision for decision in decisions if decision.verb != "skip"]
-    code, done = apply(context, chosen) if chosen else (0, 0)
-    left = total - done - gone
+    code = apply(context, chosen) if chosen else 0
+    left = sum(path.exists() for path in paths)  # what others decided meanwhile is gone
     if left:
         context.out.line(f"{left} left pending")
     return code

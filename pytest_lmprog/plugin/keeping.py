@@ -38,11 +38,15 @@ def saved_run(
         not (session.testsfailed or fails or problems or lost or stopped),
         bool(stopped),
     )
-    config, more = conclusion.config, {}
+    config = conclusion.config
+    more: dict[str, Any] = {}
     if conclusion.settings.rescore is not None:
         from pytest_lmprog.plugin import rescoring
 
         more["rescored"] = rescoring.name_of(config)
+    leaving = config.pluginmanager.get_plugin("lmprog-changed")
+    if leaving is not None:
+        more["left_out"] = leaving.left_out
     return data.saved(conclusion.results, ending, surroundings.session_of(config), **more)
 
 
@@ -56,6 +60,7 @@ def without_result(session: pytest.Session, collected: Sequence[str]) -> list[st
         return []
     reports = [report for found in reporter.stats.values() for report in found]
     told = {report.nodeid for report in reports if _tells(report)}
+    told.update(item.nodeid for item in reporter.stats.get("deselected", ()))  # by --lm-changed, one by one
     return [node_id for node_id in selected if node_id not in told]
 
 

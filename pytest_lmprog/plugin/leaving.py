@@ -6,7 +6,6 @@ may be one of them. With xdist each worker decides for itself, on what it is tol
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -38,8 +37,14 @@ class Leaving:
         self._settings = options.settings(config)
         self._decisions: dict[str, Decision | None] = {}
         self._asked: dict[str, dict[Case, Asked]] = {}
-        self._counts: Counter[str] = Counter()
+        self._run = 0
+        self._left: list[str] = []
         self._why: dict[str, list[str]] = {}
+
+    @property
+    def left_out(self) -> int:
+        """The number of cases left out so far, in all workers."""
+        return len(self._left)
 
     # --- deciding -------------------------------------------------------------------------------------
 
@@ -59,7 +64,7 @@ class Leaving:
             self._decisions[case.unit.id] = self._decided(item, case.unit)
         decision = self._decisions[case.unit.id]
         if decision is None or self._asked[case.unit.id][case] in decision.run:
-            self._counts["run"] += 1
+            self._run += 1
             return None
         self._leave_out(item, nextitem)
         return True
@@ -87,7 +92,7 @@ class Leaving:
         self._why.setdefault(plan.id, []).extend(why)
 
     def _leave_out(self, item: Any, nextitem: pytest.Item | None) -> None:
-        self._counts["left out"] += 1
+        self._left.append(item.nodeid)
         session = item.session
         session.testscollected = max(1, session.testscollected - 1)
         if not hasattr(self._config, "workerinput"):
@@ -107,28 +112,27 @@ class Leaving:
     def pytest_sessionfinish(self, session: Any) -> None:
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
-            output[_TOLD] = {"counts": dict(self._counts), "why": self._why}
+            output[_TOLD] = {"run": self._run, "left": self._left, "why": self._why}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         told = (getattr(node, "workeroutput", None) or {}).get(_TOLD)
         if told is None:
             return
-        self._counts.update(told["counts"])
+        self._run += told["run"]
+        self._left += told["left"]
         for unit, why in told["why"].items():
             known = self._why.setdefault(unit, [])
             known.extend(text for text in why if text not in known)
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            left = told["counts"].get("left out", 0)
             # Other plugins look into what is counted.
-            reporter.stats.setdefault("deselected", []).extend(
-                SimpleNamespace(nodeid="") for _ in range(left)
-            )
+            items = [SimpleNamespace(nodeid=node_id) for node_id in told["left"]]
+            reporter.stats.setdefault("deselected", []).extend(items)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        run, left = self._counts["run"], self._counts["left out"]
+        run, left = self._run, len(self._left)
         if not run + left:
             return
         width = terminalreporter._tw.fullwidth

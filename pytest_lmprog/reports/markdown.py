@@ -176,7 +176,8 @@ def _fixed(unit: SavedUnit, result: UnitResult) -> Iterator[str]:
 
 def _known(unit: SavedUnit, result: UnitResult) -> Iterator[str]:
     for metric in result.metrics:
-        yield from _cases(unit, metric, _of(metric, "known_miss", "known_error"), "known misses")
+        found = _of(metric, "known_miss", "known_error")
+        yield from _cases(unit, metric, found, "known miss" if len(found) == 1 else "known misses")
 
 
 def _of(metric: MetricResult, *kinds: str) -> list[CaseOutcome]:

@@ -79,8 +79,10 @@ def _gaps(saved: SavedRun) -> Iterator[str]:
 
 def _figures(saved: SavedRun) -> Iterator[str]:
     metrics = [metric for result in saved.results for metric in result.metrics]
+    left = saved.settings.get("left_out")
+    unchanged = [f"{count(left, 'unchanged case')} left out"] if left else []
     if not metrics:
-        yield "no metric ran"
+        yield from unchanged or ("no metric ran",)
         return
     cases = sum(metric.ran for metric in metrics)
     yield f"{count(len(metrics), 'metric')}, {count(cases, 'case')}"
@@ -93,3 +95,4 @@ def _figures(saved: SavedRun) -> Iterator[str]:
     partial = sum(not metric.complete for metric in metrics)
     if partial:
         yield f"{count(partial, 'metric')} not judged: not all cases ran"
+    yield from unchanged

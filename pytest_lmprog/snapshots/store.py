@@ -169,8 +169,7 @@ def accept(pending: Path, *, reviewed: str | None = None) -> Accepted:
     Raises SnapshotError, and changes nothing, where the pending file is damaged, where the accepted file
     has changed since the pending one was made, or the pending one since it was ``reviewed`` (the
     ``content_digest`` of what was shown)."""
-    data = _bytes(pending)
-    _check_reviewed(pending, data, reviewed)
+    data = _pending_bytes(pending, reviewed)
     snapshot = parse(data, str(pending))
     target = accepted_path(pending)
     text = _to_text(replace(snapshot, base=None))
@@ -194,13 +193,18 @@ def refusal(pending: Path, snapshot: Snapshot) -> SnapshotError | None:
     return None
 
 
-def _check_reviewed(pending: Path, data: bytes, reviewed: str | None) -> None:
+def _pending_bytes(pending: Path, reviewed: str | None) -> bytes:
+    """Return what ``pending`` holds, which is to be what was ``reviewed``."""
+    if reviewed is not None and not pending.exists():
+        raise SnapshotError("is gone since it was shown: accepted, rejected or removed", path=str(pending))
+    data = _bytes(pending)
     if reviewed is not None and digest_bytes(data) != reviewed:
         raise SnapshotError(
             "left as it is: it has changed since it was shown",
             path=str(pending),
             hint="look at it again with `lmprog review`",
         )
+    return data
 
 
 def _check_base(pending: Path, target: Path, base: str | None) -> None:
@@ -228,7 +232,7 @@ def reject(pending: Path, *, reviewed: str | None = None) -> None:
     if not is_pending(pending):
         raise SnapshotError(f"not a pending snapshot (NAME{PENDING_SUFFIX})", path=str(pending))
     if reviewed is not None:
-        _check_reviewed(pending, _bytes(pending), reviewed)
+        _pending_bytes(pending, reviewed)
     _remove(pending)
 
 

@@ -263,7 +263,8 @@ def test_one_that_disappears_after_its_decision_is_told(three):
     store.pending_path(three.path("A")).unlink()
     terminal.answer("", "", "a")
     assert terminal.finish() == 1
-    assert "there is no such file" in terminal.text
+    assert "A.new.yaml: is gone since it was shown: accepted, rejected or removed" in terminal.text
+    assert "left pending" not in terminal.text
     assert states(three) == "raa"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -170,6 +171,20 @@ def test_runs_nothing_and_passes_where_there_is_nothing_else(desk: Desk) -> None
     result = desk.project.run("--lm-changed", "-k", "TestDesk")
     assert result.ret == 0
     result.assert_outcomes(deselected=16)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_is_left_out_is_not_missing_in_a_report(desk: Desk, workers: tuple[str, ...]) -> None:
+    desk.edit("Calm the customer down.", "Calm the customer down, please.")
+    desk.changed("--lm-report=run.md", "--lm-report=run.json", *workers)
+    told = (desk.project.path / "run.md").read_text(encoding="utf-8").splitlines()[0]
+    assert told.startswith("**LM programs: PASS**")
+    assert told.endswith("; 11 unchanged cases left out")
+    run = json.loads((desk.project.path / "run.json").read_text(encoding="utf-8"))
+    assert run["passed"]
+    assert run["complete"]
+    assert run["missing"] == []
+    assert run["settings"]["left_out"] == 11
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
