@@ -42,7 +42,7 @@ def at_least(what: str, value: Any, least: int) -> int:
 
 
 def checked_pass_at(value: Any, verdicts: Verdicts) -> float:
-    """Return the score that passes. Raises UsageError outside [0, 1], with the score of a verdict on the scale."""
+    """Return the score that passes. Raises UsageError outside [0, 1], with a scale's verdict by its score."""
     if type(value) in (int, float) and 0 <= value <= 1:
         return float(value)
     hint = None

@@ -8,7 +8,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -16,28 +15,23 @@ from pytest_lmprog.canonical import canonical_json
 from pytest_lmprog.errors import CanonicalError
 from pytest_lmprog.programs import Module
 from pytest_lmprog.snapshots.code_walk import Chain, free_chains, inner_imports, node_digest
+from pytest_lmprog.snapshots.definitions import (
+    FUNCTIONS,
+    Place,
+    bound_names,
+    place_of,
+    reads_a_file,
+    self_attributes,
+    shell,
+)
 from pytest_lmprog.snapshots.fingerprint import UNCHECKED, short
 from pytest_lmprog.snapshots.module_facts import module_facts
 from pytest_lmprog.snapshots.source import UNBOUND, Sources, SourceTree, absolute_name
 
-__all__ = ["Closure", "Place", "place_of"]
+__all__ = ["Closure"]
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_READERS = frozenset({"read_text", "read_bytes", "read", "readlines", "load", "loads", "safe_load", "open"})
 _SECRET = re.compile(r"key|token|secret|password|credential", re.IGNORECASE)
 _MAX_DEPTH = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a function stands: from the line of ``def`` (not of its decorators) to the end, its body from
-    the line ``body`` on; ``decorators`` are their names."""
-
-    file: str
-    first: int
-    body: int
-    last: int
-    decorators: tuple[str, ...] = ()
 
 
 class Closure:
@@ -264,7 +258,7 @@ class Closure:
                 self._add_imported(module, statement, name)
             elif isinstance(statement, ast.ClassDef):
                 self._add_class_node(module, statement, name)
-            elif isinstance(statement, _FUNCTIONS):
+            elif isinstance(statement, FUNCTIONS):
                 self._put_function(_name(module, name), module.__file__ or "", statement)
                 self.follow(module, statement)
             elif not isinstance(statement, ast.Import):
@@ -280,7 +274,7 @@ class Closure:
 
     def _add_constant(self, module: ModuleType, name: str, statements: list[ast.stmt]) -> None:
         value = node_digest(*statements)
-        if any(_reads_a_file(statement) for statement in statements):
+        if any(reads_a_file(statement) for statement in statements):
             value = _with_value(value, self._sources.value(module, name))
         self._put(_name(module, name), value)
         self.follow(module, *statements)
@@ -288,9 +282,9 @@ class Closure:
     def _add_class_node(self, module: ModuleType, node: ast.ClassDef, qualname: str) -> None:
         methods: dict[str, list[ast.AST]] = {}
         for statement in node.body:
-            if isinstance(statement, _FUNCTIONS):
+            if isinstance(statement, FUNCTIONS):
                 methods.setdefault(statement.name, []).append(statement)
-        self._put(_name(module, qualname), node_digest(_shell(node)))
+        self._put(_name(module, qualname), node_digest(shell(node)))
         for method, nodes in methods.items():
             self._put_function(_name(module, f"{qualname}.{method}"), module.__file__ or "", *nodes)
         self.follow(module, node)
@@ -310,7 +304,7 @@ class Closure:
             return
         self._seen.add((module.__name__, label))
         for node in tree.classes.get(cls.__qualname__, []):
-            found = [s for s in node.body if name in _names(s)]
+            found = [s for s in node.body if name in bound_names(s)]
             if found:
                 self._put(_name(module, label), node_digest(*found))
                 self.follow(module, *found)
@@ -319,7 +313,7 @@ class Closure:
     def follow_self(self, cls: type, *nodes: ast.AST) -> None:
         """Take in the members of ``cls`` that methods reach through their first parameter."""
         for node in nodes:
-            for name in _self_attributes(node):
+            for name in self_attributes(node):
                 self.add_member(cls, name)
 
     def add_named_member(self, module: ModuleType, qualname: str, name: str) -> None:
@@ -330,7 +324,7 @@ class Closure:
         if tree is None or (module.__name__, label) in self._seen:
             return
         self._seen.add((module.__name__, label))
-        found = [s for node in tree.classes.get(qualname, []) for s in node.body if name in _names(s)]
+        found = [s for node in tree.classes.get(qualname, []) for s in node.body if name in bound_names(s)]
         if found:
             self._put(_name(module, label), node_digest(*found))
             self.follow(module, *found)
@@ -339,20 +333,8 @@ class Closure:
     def follow_named(self, module: ModuleType, qualname: str, *nodes: ast.AST) -> None:
         """Take in the members of the class ``qualname`` that methods reach through their first parameter."""
         for node in nodes:
-            for name in _self_attributes(node):
+            for name in self_attributes(node):
                 self.add_named_member(module, qualname, name)
-
-
-def place_of(file: str, node: Any) -> Place:
-    """Return where a function's definition stands."""
-    decorators = (_last_name(decorator) for decorator in getattr(node, "decorator_list", ()))
-    body = node.body[0] if isinstance(node.body, list) else node.body
-    return Place(file, node.lineno, body.lineno, node.end_lineno or node.lineno, tuple(decorators))
-
-
-def _last_name(decorator: ast.expr) -> str:
-    target = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
 
 
 def _has_no_file(function: FunctionType) -> bool:
@@ -365,42 +347,6 @@ def _name(module: ModuleType, qualname: str) -> str:
 
 def _name_of(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
-
-
-def _shell(node: ast.ClassDef) -> ast.ClassDef:
-    """The class without its methods, which have digests of their own."""
-    body = [statement for statement in node.body if not isinstance(statement, _FUNCTIONS)]
-    return ast.ClassDef(node.name, node.bases, node.keywords, body, node.decorator_list)
-
-
-def _names(statement: ast.stmt) -> list[str]:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [statement.name]
-    return [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-
-
-def _self_attributes(node: ast.AST) -> list[str]:
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return []
-    parameters = [*node.args.posonlyargs, *node.args.args]
-    if not parameters:
-        return []
-    found = {
-        inner.attr
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Attribute)
-        and isinstance(inner.value, ast.Name)
-        and inner.value.id == parameters[0].arg
-    }
-    return sorted(found)
-
-
-def _reads_a_file(statement: ast.stmt) -> bool:
-    return any(
-        (isinstance(node, ast.Attribute) and node.attr in _READERS)
-        or (isinstance(node, ast.Name) and node.id in _READERS)
-        for node in ast.walk(statement)
-    )
 
 
 def _with_value(digest: str, value: Any) -> str:

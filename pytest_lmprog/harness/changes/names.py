@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from pytest_lmprog.signatures.signature import SignatureMeta
-from pytest_lmprog.snapshots.closure import Closure, Place, place_of
+from pytest_lmprog.snapshots.closure import Closure
+from pytest_lmprog.snapshots.definitions import Place, place_of
 from pytest_lmprog.snapshots.source import Sources
 
 __all__ = ["SourceNames", "module_of"]

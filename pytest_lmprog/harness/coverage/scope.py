@@ -12,8 +12,9 @@ from typing import Any
 from pytest_lmprog.harness.changes.names import SourceNames
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.programs import Module
-from pytest_lmprog.snapshots.closure import Closure, Place
+from pytest_lmprog.snapshots.closure import Closure
 from pytest_lmprog.snapshots.code_parts import program_closure, project_sources
+from pytest_lmprog.snapshots.definitions import Place
 
 __all__ = ["Function", "UnitScope", "shown_path", "unit_scope"]
 
