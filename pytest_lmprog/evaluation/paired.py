@@ -99,6 +99,8 @@ def paired_bootstrap(
     if not changes:
         return Bootstrapped(1.0, -1.0, 1.0)
     weights = [1.0] * len(changes) if weights is None else weights
+    # Draws are by place: the order in which cases ended must not change the figures.
+    changes, weights = zip(*sorted(zip(changes, weights, strict=True)), strict=True)
     mean = _mean(changes, weights)
     moved = sum(change != 0 for change in changes)
     if len(set(changes)) == 1:

@@ -83,6 +83,13 @@ def test_the_bootstrap_repeats_itself() -> None:
     assert paired_bootstrap(changes) != paired_bootstrap(changes, seed=1)
 
 
+def test_the_order_of_the_cases_changes_no_figure() -> None:
+    rng = random.Random(5)
+    cases = [(rng.choice([-0.4, -0.1, 0.0, 0.3]), rng.choice([1.0, 2.0])) for _ in range(15)]
+    found = {paired_bootstrap(*zip(*rng.sample(cases, len(cases)), strict=True)) for _ in range(5)}
+    assert len(found) == 1
+
+
 def test_the_bootstrap_leaves_other_generators_alone() -> None:
     random.seed(5)
     expected = random.Random(5).random()

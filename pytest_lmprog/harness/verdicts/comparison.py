@@ -30,6 +30,7 @@ def compared(result: MetricResult) -> Comparison | None:
     for outcome in result.outcomes:
         cases.setdefault(outcome.case, []).append(outcome)
     before = {case: was for case, found in cases.items() if (was := _was(found)) is not None}
+    before = dict(sorted(before.items()))  # tests may run in any order
     after = {case: _mean(cases[case]) for case in before}
     if not before:
         return None
@@ -82,8 +83,8 @@ def flip_figures(result: MetricResult) -> dict[str, Any]:
         "before": before,
         "after": after,
         "change": result.delta,
-        "worse": list(result.regressions),
-        "better": list(result.fixed),
+        "worse": sorted(result.regressions),
+        "better": sorted(result.fixed),
         "max_regressions": gate.max_regressions,
         "max_drop": gate.max_drop,
     }
