@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pytest_lmprog.errors import SignatureError
+from pytest_lmprog.signatures.choices import EnumKind, LiteralKind
 from pytest_lmprog.signatures.constraints import limits_of, misfitting
 from pytest_lmprog.signatures.containers import DictKind, ItemsKind, TupleKind, UnionKind
 from pytest_lmprog.signatures.kinds import Kind
@@ -18,10 +19,8 @@ from pytest_lmprog.signatures.models import ConstrainedKind, ModelKind
 from pytest_lmprog.signatures.scalars import (
     AnyKind,
     BoolKind,
-    EnumKind,
     FloatKind,
     IntKind,
-    LiteralKind,
     NoneKind,
     StrKind,
 )
