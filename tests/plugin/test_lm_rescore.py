@@ -42,7 +42,10 @@ def _refused(*args: object) -> None:
 
 
 def files(project: Any) -> dict[str, bytes]:
+    # sqlite's own files beside the cache come and go with connections
+    passing = ("cache.db-wal", "cache.db-shm")
     found = (p for p in project.path.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    found = (p for p in found if p.name not in passing)
     return {p.relative_to(project.path).as_posix(): p.read_bytes() for p in found}
 
 
