@@ -133,11 +133,14 @@ def _is_used(metafunc: pytest.Metafunc) -> bool:
 
 def _is_lmprog_loaded(metafunc: pytest.Metafunc, names: frozenset[str]) -> bool:
     # Other projects have fixtures called ``lm`` or ``example`` too; those are none of ours.
-    # An overridden ``lm`` is ours if the project has loaded our LMs to make it.
+    # An overridden ``lm`` is ours if the project has loaded our LMs to make it, or its module imports us.
     if "lm" in names and "pytest_lmprog.lm.types" in sys.modules:
         return True
-    found = (metafunc._arg2fixturedefs.get(name, ())[-1:] for name in names)
-    return any(getattr(one.func, "__module__", "") == __name__ for last in found for one in last)
+    found = {name: last[-1].func for name in names if (last := metafunc._arg2fixturedefs.get(name, ()))}
+    if any(getattr(func, "__module__", "") == __name__ for func in found.values()):
+        return True
+    known = getattr(found.get("lm"), "__globals__", {})
+    return any(getattr(value, "__name__", None) == "pytest_lmprog" for value in known.values())
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

@@ -293,3 +293,11 @@ def test_a_fixture_called_lm_of_another_project_is_left_alone(project) -> None:
         "    assert not request.config.pluginmanager.has_plugin('lmprog-run')\n"
     )
     project.run_apart().assert_outcomes(passed=1)
+
+
+def test_an_overridden_lm_is_ours_where_its_module_imports_us(project) -> None:
+    """Nothing of ours has been loaded by then: the fixture makes its LM when it is asked for."""
+    project.test("def test_asks(lm):\n    lm('I was charged twice')\n")
+    result = project.run_apart()
+    assert result.ret == 0
+    assert (project.path / "__lm_recordings__" / "test_support.jsonl").exists()
