@@ -81,8 +81,11 @@ class UnitRunner:
         return [case for case in self.plan.selected if metrics[case.metric].runs_program]
 
     def fixture_lm(self) -> Callable[[], Any] | None:
-        """Return a function that gives the overridden ``lm`` fixture's value, or None where it is ours."""
-        return overridden_lm(self.run.item)
+        """Return a function that gives the overridden ``lm`` fixture's value, or None where it is ours.
+
+        The test that runs when it is called is asked: a rescored unit's first metric may need no LM."""
+        run = self.run
+        return None if overridden_lm(run.item) is None else lambda: fixture_value(run.item, "lm")
 
     def fill(self, item: Any, case: Case) -> None:
         """Give a test its arguments without the fixtures, where there is nothing else to set up: a replayed

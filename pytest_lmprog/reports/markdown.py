@@ -282,7 +282,8 @@ def _calls(saved: SavedRun, results: dict[str, UnitResult]) -> Iterator[str]:
 
 
 def _settings(saved: SavedRun) -> str:
-    said = [f"{name} {value}" for name, value in sorted(saved.settings.items()) if value not in (None, False)]
+    found = [(name.replace("_", " "), value) for name, value in sorted(saved.settings.items())]
+    said = [f"{name} {value}" for name, value in found if value not in (None, False)]
     return f"<sub>pytest-lmprog: {_as_html(plain(', '.join(said)))}</sub>"
 
 

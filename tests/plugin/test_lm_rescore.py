@@ -185,6 +185,19 @@ def test_a_metric_that_asks_has_recorded_answers_only(saved) -> None:
     assert saved.calls == 4
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_metric_that_asks_after_others_has_its_recorded_answers(project, workers) -> None:
+    project.test(
+        UNIT + "\n    def test_judge(self, prediction):\n        import pytest_lmprog as lmp\n"
+        "        return lmp.Predict('judged -> team')(judged=prediction.team).team == 'bug'\n"
+    )
+    project.run("--lm-report=r.json").assert_outcomes(passed=8)
+    calls = project.calls
+    result = project.run("--lm-rescore=1", *workers)
+    result.assert_outcomes(passed=8)
+    assert project.calls == calls
+
+
 def test_whatever_addopts_says_nothing_is_asked(saved) -> None:
     saved.write("pytest.ini", "[pytest]\npythonpath = .\naddopts = --lm-record=all\n")
     saved.run("--lm-rescore=1").assert_outcomes(passed=3, failed=1)

@@ -87,7 +87,7 @@ def _settings(settings: Mapping[str, object]) -> Iterator[str]:
         if value is True:
             yield name
         elif value not in (None, False, "") and isinstance(value, (str, int, float)):
-            yield f"{name} {value}"
+            yield f"{name.replace('_', ' ')} {value}"
 
 
 def overview(saved: SavedRun) -> str:
