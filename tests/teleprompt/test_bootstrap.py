@@ -351,7 +351,8 @@ def test_a_budget_that_ends_it_keeps_the_demos_found_so_far():
     lm = WorldLM(knowing(*range(9)), budget=3)
     strategy = BootstrapFewShot(exact, max_bootstrapped_demos=8, max_labeled_demos=0)
     result = compiled(strategy, lm, rows(9), concurrency=2)
-    assert questions(result.program) == ["q0", "q1", "q2"]
+    # Which of two runs in flight is the last to be paid for depends on timing.
+    assert questions(result.program) in (["q0", "q1", "q2"], ["q0", "q1", "q3"])
     assert result.stopped == "budget"
     assert len(lm.live) == 3
 

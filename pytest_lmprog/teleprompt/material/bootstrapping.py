@@ -201,9 +201,13 @@ def _notes(walk: _Walk) -> tuple[str, ...]:
 
 
 def _too_many(walk: _Walk) -> CompileError:
-    first = [walk.errors[key] for key in sorted(walk.errors)][:MAX_CAUSES]
-    causes = "\n  ".join(f"bootstrap [{r.example.id}]: {r.error.message}" for r in first if r.error)
+    # Without a limit the first examples decide; how many later ones ended before them depends on timing.
+    last = len(walk.spec.trainset) if walk.spec.max_errors is not None else HOPELESS
+    counted = [walk.errors[key] for key in sorted(walk.errors) if key[0] < last]
+    causes = "\n  ".join(
+        f"bootstrap [{r.example.id}]: {r.error.message}" for r in counted[:MAX_CAUSES] if r.error
+    )
     return CompileError(
-        f"the compile stopped because {len(walk.errors)} bootstrap runs ended in an error:\n  {causes}",
+        f"the compile stopped because {len(counted)} bootstrap runs ended in an error:\n  {causes}",
         hint="mend the program or the teacher, or allow more with max_errors=N",
     )
