@@ -12,15 +12,13 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from pytest_lmprog.errors import LmprogWarning, ReplayMissError
+from pytest_lmprog.errors import ReplayMissError
 from pytest_lmprog.lm.calls import CallRequest, CallResult
 from pytest_lmprog.lm.entry import encode_call, read_call, rewrite_texts
 from pytest_lmprog.lm.flight import Flight, flights, raised_again
 from pytest_lmprog.lm.redaction import Scrubber, environment_secrets
 from pytest_lmprog.lm.scope import AnswerStore, CallScope, current_scope, watcher
-from pytest_lmprog.lm.stores.memory import MemoryStore
-from pytest_lmprog.lm.stores.tiered import TieredStore
-from pytest_lmprog.lm.types import Source
+from pytest_lmprog.lm.stores.reading import asked_in, stored
 from pytest_lmprog.lm.workers import workers
 from pytest_lmprog.records import dataclass
 
@@ -95,7 +93,7 @@ class Caller:
             raise _miss(request, scope)
         if not self.reuse:
             return None
-        found = stored_result(self.store_of(scope), request.cache_key(self.identity()), asked_in(scope))
+        found = stored(self.store_of(scope), request.cache_key(self.identity()), asked_in(scope), read_call)
         return None if found is None else self._used(request, found, scope)
 
     def store_of(self, scope: CallScope) -> AnswerStore:
@@ -190,7 +188,7 @@ class _Call:
         return found
 
     def _found(self) -> CallResult | None:
-        return stored_result(self._store, self._key, self._asked_in)
+        return stored(self._store, self._key, self._asked_in, read_call)
 
     def _kept(self, result: CallResult) -> CallResult:
         entry = encode_call(
@@ -222,46 +220,6 @@ def _shared(flight: Flight) -> CallResult | None:
     if isinstance(flight.error, Exception):
         raise raised_again(flight.error)
     return None
-
-
-def asked_in(scope: CallScope) -> str | None:
-    """Return the run whose results alone count, or None where any counts."""
-    return scope.refresh_id if scope.mode == "all" else None
-
-
-def stored_result(store: AnswerStore, key: str, run: str | None) -> CallResult | None:
-    """Read the store, damage being a warning and a miss, and say which tier answered."""
-    source: Source = "memory"
-    front: AnswerStore | None = getattr(store, "front", None)
-    entry = None if front is None else front.get(key)
-    if entry is None:
-        entry = store.get(key)
-        source = "memory" if type(store) is MemoryStore else "cache"
-    if entry is None:
-        return None
-    found = _read(entry, source, run)
-    if found is None and run is not None and isinstance(store, TieredStore):
-        newer = store.fresh(key)
-        found = None if newer is None else _read(newer, "cache", run)
-    return found
-
-
-def _read(entry: bytes, source: Source, asked_in: str | None) -> CallResult | None:
-    try:
-        return read_call(entry, source, asked_in=asked_in)
-    except (ValueError, KeyError, TypeError) as error:
-        _warn_damaged(error)
-        return None
-
-
-def _warn_damaged(error: Exception) -> None:
-    import warnings
-
-    warnings.warn(
-        f"a damaged row of the LM cache is ignored ({error}); `lmprog cache verify` finds all of them",
-        LmprogWarning,
-        stacklevel=2,
-    )
 
 
 def _finished(result: CallResult, start: float, scope: CallScope) -> CallResult:

@@ -13,7 +13,6 @@ from typing import Any
 from pytest_lmprog.errors import (
     BudgetExceededError,
     LMError,
-    LmprogWarning,
     LMRequestError,
     ReplayMissError,
 )
@@ -32,10 +31,9 @@ from pytest_lmprog.lm.redaction import Scrubber
 from pytest_lmprog.lm.retry import RetryPolicy
 from pytest_lmprog.lm.scope import AnswerStore, CallScope, RecordingBook, current_scope
 from pytest_lmprog.lm.shortening import shortened
-from pytest_lmprog.lm.stores.memory import MemoryStore
-from pytest_lmprog.lm.stores.tiered import TieredStore
+from pytest_lmprog.lm.stores.reading import asked_in, stored, warn_damaged
 from pytest_lmprog.lm.transport import Transport
-from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse, Source
+from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse
 from pytest_lmprog.lm.workers import workers
 from pytest_lmprog.records import dataclass
 
@@ -121,7 +119,7 @@ class Pipeline:
         key = request.cache_key(self.endpoint)
         if not self.reuse:
             return None
-        found = _stored(self._store(scope), key, _asked_in(scope))
+        found = stored(self._store(scope), key, asked_in(scope), read_answer)
         return None if found is None else self._used(request, found, scope)
 
     def _fetch(self, request: LMRequest, scope: CallScope) -> LMResponse:
@@ -145,9 +143,9 @@ class Pipeline:
     def _fetched(self, request: LMRequest, scope: CallScope) -> LMResponse:
         if not self.reuse:
             return self._used(request, self._live(request, scope), scope)
-        store, asked_in = self._store(scope), _asked_in(scope)
+        store, run = self._store(scope), asked_in(scope)
         key = request.cache_key(self.endpoint)
-        name = (id(store), key, asked_in)
+        name = (id(store), key, run)
         while True:
             flight, leads = flights.join(name, (store, scope.budget))
             if leads:
@@ -169,13 +167,13 @@ class Pipeline:
 
     def _claimed(self, request: LMRequest, scope: CallScope, store: AnswerStore, key: str) -> LMResponse:
         """Ask while holding the key, unless another process has had the answer meanwhile."""
-        asked_in = _asked_in(scope)
+        run = asked_in(scope)
         with store.claim(key):
-            found = _stored(store, key, asked_in)
+            found = stored(store, key, run, read_answer)
             if found is not None:
                 return found
             response = self._live(request, scope)
-            store.set(key, self._entry(request, response, scope, asked_in or ""))
+            store.set(key, self._entry(request, response, scope, run or ""))
             return response
 
     def _entry(self, request: LMRequest, response: LMResponse, scope: CallScope, asked_in: str) -> bytes:
@@ -278,7 +276,7 @@ class Pipeline:
         try:
             known = read_capabilities(entry)
         except (ValueError, KeyError, TypeError) as error:
-            _warn_damaged(error)
+            warn_damaged(error)
             return None
         return self.learned.setdefault((model, self.endpoint), known)
 
@@ -298,45 +296,6 @@ def _counted(response: LMResponse, scope: CallScope) -> LMResponse:
     if scope.tally is not None:
         scope.tally.add(response, response.source)
     return response
-
-
-def _asked_in(scope: CallScope) -> str | None:
-    return scope.refresh_id if scope.mode == "all" else None
-
-
-def _stored(store: AnswerStore, key: str, asked_in: str | None) -> LMResponse | None:
-    """Read the store, damage being a warning and a miss, and say which tier answered."""
-    source: Source = "memory"
-    front: AnswerStore | None = getattr(store, "front", None)
-    entry = None if front is None else front.get(key)
-    if entry is None:
-        entry = store.get(key)
-        source = "memory" if type(store) is MemoryStore else "cache"
-    if entry is None:
-        return None
-    found = _read(entry, source, asked_in)
-    if found is None and asked_in is not None and isinstance(store, TieredStore):
-        newer = store.fresh(key)
-        found = None if newer is None else _read(newer, "cache", asked_in)
-    return found
-
-
-def _read(entry: bytes, source: Source, asked_in: str | None) -> LMResponse | None:
-    try:
-        return read_answer(entry, source, asked_in=asked_in)
-    except (ValueError, KeyError, TypeError) as error:
-        _warn_damaged(error)
-        return None
-
-
-def _warn_damaged(error: Exception) -> None:
-    import warnings
-
-    warnings.warn(
-        f"a damaged row of the LM cache is ignored ({error}); `lmprog cache verify` finds all of them",
-        LmprogWarning,
-        stacklevel=2,
-    )
 
 
 def _concerns(error: BaseException | None, owner: Any, scope: CallScope) -> bool:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lmprog.lm.entry import encode_answer
-from pytest_lmprog.lm.pipeline import _stored
+from pytest_lmprog.lm.entry import encode_answer, read_answer
 from pytest_lmprog.lm.scope import AnswerStore
 from pytest_lmprog.lm.stores import open_store
 from pytest_lmprog.lm.stores.disk import DiskStore
 from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.stores.reading import stored
 from pytest_lmprog.lm.stores.tiered import TieredStore
 from pytest_lmprog.lm.types import LMRequest, LMResponse
 
@@ -150,7 +150,7 @@ def test_a_newer_row_of_another_is_seen_past_an_old_one_in_front():
     old, new = (encode_answer(request, LMResponse(text), "", asked_in=run) for text, run in rows)
     front.set(key(1), old)
     back.set(key(1), new)
-    found = _stored(tiered, key(1), "2")
+    found = stored(tiered, key(1), "2", read_answer)
     assert found is not None
     assert found.text == "new"
     assert front.get(key(1)) == new
