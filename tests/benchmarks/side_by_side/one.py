@@ -69,12 +69,14 @@ def _names(given: dict[str, Any]) -> dict[str, Any]:
     from typing import Literal
 
     dspy = import_module(given["package"])
-    address = {"api_base": given["url"], "api_key": "none", "temperature": 0.0}
-    # Without constrained decoding the model goes on until it is stopped; an answer takes 15 tokens.
-    dspy.configure(lm=dspy.LM("openai/smollm2", max_tokens=40, **address), adapter=dspy.JSONAdapter())
+    lm_class = dspy.LM
     if given["package"] == "dspy":
         dspy.configure(max_errors=10**6)  # it stops after 10 answers that it cannot read
-    writer = dspy.LM("openai/smollm2", max_tokens=200, **address)
+        lm_class = _with_schemas(dspy.LM)
+    address = {"api_base": given["url"], "api_key": "none", "temperature": 0.0}
+    # An answer takes 15 tokens.
+    dspy.configure(lm=lm_class("openai/smollm2", max_tokens=40, **address), adapter=dspy.JSONAdapter())
+    writer = lm_class("openai/smollm2", max_tokens=200, **address)
     rows = {
         split: [
             dspy.Example(text=row["text"], intent=row["intent"]).with_inputs("text")
@@ -94,6 +96,19 @@ def _names(given: dict[str, Any]) -> dict[str, Any]:
         "__name__": "program",
         **rows,
     }
+
+
+def _with_schemas(base: Any) -> Any:
+    """DSPy's LM, told that the server constrains answers to a schema.
+
+    It believes so of the models in its list only, and would ask this one for JSON in words.
+    """
+
+    class Constrained(base):  # type: ignore[misc]
+        supports_response_schema = True
+        supported_params = frozenset({"response_format", "temperature", "max_tokens"})
+
+    return Constrained
 
 
 def _compiled(optimizer: str, names: dict[str, Any]) -> Any:
