@@ -25,6 +25,7 @@ from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module, context
+from pytest_lmprog.programs.state import dump_state
 from pytest_lmprog.records import dataclass
 from pytest_lmprog.teleprompt.base import CompileResult, CompileRuntime, CompileTask, Progress, Teleprompter
 from pytest_lmprog.teleprompt.engine.journal import FileJournal
@@ -72,6 +73,14 @@ class CompileOutcome:
     def stopped_by_budget(self) -> bool:
         """Whether the budget ended the compile early."""
         return self.result is not None and self.result.stopped == "budget"
+
+    @property
+    def empty_handed(self) -> bool:
+        """Whether the budget ended the compile before it learnt anything: the program is as written, and
+        nothing says that this is best."""
+        if self.result is None or not self.stopped_by_budget or self.result.score is not None:
+            return False
+        return dump_state(self.prepared.program) == dump_state(self.prepared.written)
 
 
 def compile_unit(

@@ -69,7 +69,7 @@ class GEPA(TeleprompterBase):
     use_merge, max_merge_invocations: whether to merge, and how many merges may be kept (None: any number).
     num_threads: runs at a time where ``compile`` is called outside pytest.
     failure_score: 0.0; nothing else is taken: an error is a failure, and is counted apart.
-    track_stats, track_best_outputs: give the program ``detailed_results`` (``gepa_stats.GEPAResult``).
+    track_stats, track_best_outputs: give the program ``detailed_results`` (``plans.gepa.stats.GEPAResult``).
     seed: of this strategy's choices, beside the compile's own.
     use_feedback: False keeps the words from the reflection, so that it sees scores alone.
     trials_in_flight: iterations side by side, taken in by their order. More are faster, and know less of each

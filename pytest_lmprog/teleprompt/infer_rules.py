@@ -103,6 +103,6 @@ class InferRules(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Bootstrap, induce, and let the candidates race."""
-        from pytest_lmprog.teleprompt.plans.rules.rule_search import RuleSearch
+        from pytest_lmprog.teleprompt.plans.rules.search import RuleSearch
 
         return (yield from RuleSearch(self, study).plan())

@@ -255,7 +255,7 @@ class MIPROv2(TeleprompterBase):
     def bound(self, task: CompileTask) -> CallBound:
         """All bootstraps in full, all proposals, and all trials and full evaluations on distinct
         combinations."""
-        from pytest_lmprog.teleprompt.plans.mipro.mipro_search import bound
+        from pytest_lmprog.teleprompt.plans.mipro.search import bound
 
         return bound(self, task)
 
@@ -267,7 +267,7 @@ class MIPROv2(TeleprompterBase):
 
     def plan(self, study: Study) -> Plan[CompileResult]:
         """Make demos and instructions, and search their combinations."""
-        from pytest_lmprog.teleprompt.plans.mipro.mipro_search import MIPROSearch
+        from pytest_lmprog.teleprompt.plans.mipro.search import MIPROSearch
 
         return (yield from MIPROSearch(self, study).plan())
 

@@ -219,6 +219,21 @@ def test_a_budget_stops_and_keeps_what_there_is(project) -> None:
     result.stdout.fnmatch_lines(["*stopped: budget*"])
 
 
+def test_a_budget_that_ends_before_anything_is_learnt_writes_nothing(project) -> None:
+    said = f"left as it was: {SNAPSHOT}: the budget was spent before anything was learnt"
+    learning(project, settings="max_bootstrapped_demos=1, max_labeled_demos=0")
+    first = project.run("--lm-compile", "--lm-budget=0calls")
+    assert said in " ".join(first.stdout.str().split())
+    assert not (project.path / SNAPSHOT).exists()
+    project.run("--lm-compile")
+    accepted = (project.path / SNAPSHOT).read_bytes()
+    project.forget()
+    again = project.run("--lm-compile", "--lm-update", "--lm-budget=0calls")
+    assert said in " ".join(again.stdout.str().split())
+    assert (project.path / SNAPSHOT).read_bytes() == accepted
+    assert not (project.path / SNAPSHOT.replace(".yaml", ".new.yaml")).exists()
+
+
 def test_a_compile_in_replay_says_what_to_do(project) -> None:
     learning(project)
     result = project.run("--lm-compile", "--lm-record=none")

@@ -13,7 +13,7 @@ from pytest_lmprog.signatures.values.media import Image
 from pytest_lmprog.teleprompt import CallBound, CompileRuntime, InferRules, ProgressEvent
 from pytest_lmprog.teleprompt.material.instructions import instructions_of
 from pytest_lmprog.teleprompt.plans.rules.rules import Induction, example_texts, ruled
-from tests.teleprompt.conformance import Noted
+from tests.teleprompt.conformance.suite import Noted
 from tests.teleprompt.world import QA, Asked, WorldLM, exact, questions, rows, shown, task, truth
 
 

@@ -21,7 +21,7 @@ from pytest_lmprog.teleprompt.material.demo_sets import recipes
 from pytest_lmprog.teleprompt.material.instructions import instructions_of
 from pytest_lmprog.teleprompt.mipro import Sizes
 from pytest_lmprog.teleprompt.plans.mipro import trials
-from tests.teleprompt.test_trials import compiled, scripted
+from tests.teleprompt.plans.mipro.test_trials import compiled, scripted
 from tests.teleprompt.world import (
     QA,
     Looping,

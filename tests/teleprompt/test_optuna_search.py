@@ -10,7 +10,7 @@ from pytest_lmprog.errors import CompileError, MissingExtraError, UsageError
 from pytest_lmprog.programs import context
 from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna, CallBound
 from pytest_lmprog.teleprompt.plans.mipro import trials
-from tests.teleprompt.test_trials import compiled, scripted
+from tests.teleprompt.plans.mipro.test_trials import compiled, scripted
 from tests.teleprompt.world import (
     QA,
     Pair,

@@ -14,7 +14,7 @@ from pytest_lmprog.signatures import Signature
 from pytest_lmprog.teleprompt import SIMBA, CallBound, CompileRuntime
 from pytest_lmprog.teleprompt.engine.seeds import seeded
 from pytest_lmprog.teleprompt.material.instructions import instructions_of
-from tests.teleprompt.conformance import Noted
+from tests.teleprompt.conformance.suite import Noted
 from tests.teleprompt.world import (
     QA,
     Asked,

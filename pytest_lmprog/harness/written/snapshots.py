@@ -120,6 +120,8 @@ def _write_new(session: Session, prepared: Prepared, found: UnitResult | None) -
         why = f"{cases} no verdict (no answer, or the metric failed)"
         return _said(session, prepared, "kept", f"{unanswered} {why}; run it again to go on")
     compiled = session.compiled.get(prepared.unit.id)
+    if compiled is not None and compiled.empty_handed:
+        return _said(session, prepared, "kept", "the budget was spent before anything was learnt")
     snapshot = _snapshot(session, prepared, compiled, ())
     kept = _baseline_to_keep(prepared, snapshot)
     detail = ""

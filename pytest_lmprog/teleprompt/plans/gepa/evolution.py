@@ -18,8 +18,8 @@ from pytest_lmprog.teleprompt.material.hearing import asks_predictors
 from pytest_lmprog.teleprompt.material.instructions import learners
 from pytest_lmprog.teleprompt.plans.gepa.crossover import Crossover, find_crossover, subsample
 from pytest_lmprog.teleprompt.plans.gepa.generation import Lab, Merging, Outcome, Reflecting, Runs
-from pytest_lmprog.teleprompt.plans.gepa.gepa_stats import GEPAResult, statistics
 from pytest_lmprog.teleprompt.plans.gepa.population import Member, Population, Wording, wording
+from pytest_lmprog.teleprompt.plans.gepa.stats import GEPAResult, statistics
 
 __all__ = ["Evolution"]
 

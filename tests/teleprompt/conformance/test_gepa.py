@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_lmprog.teleprompt import GEPA, TeleprompterBase
-from tests.teleprompt.conformance import TeleprompterConformance
+from tests.teleprompt.conformance.suite import TeleprompterConformance
 from tests.teleprompt.world import exact, swayed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna, MIPROv2, TeleprompterBase
-from tests.teleprompt.conformance import TeleprompterConformance
+from tests.teleprompt.conformance.suite import TeleprompterConformance
 from tests.teleprompt.world import exact
 
 pytest.importorskip("optuna")

@@ -15,7 +15,7 @@ from pytest_lmprog.teleprompt import BootstrapFewShotWithOptuna, CompileRuntime,
 from pytest_lmprog.teleprompt.engine.seeds import seeded
 from pytest_lmprog.teleprompt.plans.mipro import trials
 from pytest_lmprog.teleprompt.plans.mipro.trials import Schedule
-from tests.teleprompt.conformance import Noted
+from tests.teleprompt.conformance.suite import Noted
 from tests.teleprompt.world import (
     PlainAdapter,
     WorldLM,

@@ -12,7 +12,7 @@ from pytest_lmprog.teleprompt import (
     LabeledFewShot,
     TeleprompterBase,
 )
-from tests.teleprompt.conformance import TeleprompterConformance
+from tests.teleprompt.conformance.suite import TeleprompterConformance
 from tests.teleprompt.finetuning import FakeProvider
 from tests.teleprompt.world import exact, swayed
 
