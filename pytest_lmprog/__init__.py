@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.intercept import intercept as intercept
     from pytest_lmprog.programs.interpreter import PythonInterpreter as PythonInterpreter
     from pytest_lmprog.programs.knn import KNN as KNN
+    from pytest_lmprog.programs.listening import FieldChunk as FieldChunk
+    from pytest_lmprog.programs.listening import StreamListener as StreamListener
     from pytest_lmprog.programs.majority import majority as majority
     from pytest_lmprog.programs.module import Module as Module
     from pytest_lmprog.programs.multi_chain import MultiChainComparison as MultiChainComparison
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
     from pytest_lmprog.programs.recorded import recorded as recorded
     from pytest_lmprog.programs.refine import Refine as Refine
     from pytest_lmprog.programs.retrieve import Retrieve as Retrieve
-    from pytest_lmprog.programs.streaming import FieldChunk as FieldChunk
-    from pytest_lmprog.programs.streaming import StreamListener as StreamListener
     from pytest_lmprog.programs.streaming import stream as stream
     from pytest_lmprog.programs.streaming import streamify as streamify
     from pytest_lmprog.retrieval import BM25 as BM25
@@ -129,8 +129,8 @@ else:
         "Signature": "signatures",
         "Suggest": "programs.assertions",
         "Tool": "signatures.values.tool",
-        "FieldChunk": "programs.streaming",
-        "StreamListener": "programs.streaming",
+        "FieldChunk": "programs.listening",
+        "StreamListener": "programs.listening",
         "stream": "programs.streaming",
         "streamify": "programs.streaming",
         "Audio": "signatures.values.media",

@@ -114,7 +114,7 @@ def _check_lm(lm: Any) -> None:
 
 
 listener: ContextVar[Any] = ContextVar("lmprog_stream", default=None)
-"""Who listens to the predictors that run here (see ``programs.streaming``), or None."""
+"""Who listens to the predictors that run here (see ``programs.listening``), or None."""
 
 
 def required_lm(own: LanguageModel | None = None) -> LanguageModel:
