@@ -13,7 +13,7 @@ from pytest_lmprog.adapters.lenient import loads, unfenced
 from pytest_lmprog.errors import ParseError
 from pytest_lmprog.signatures import Field, Signature
 
-__all__ = ["CutOffError", "bare_value", "build", "find_values", "from_text", "read_value"]
+__all__ = ["CutOffError", "bare_value", "build", "find_values", "from_text", "read_unmarked", "read_value"]
 
 _MAX_STARTS = 20
 
@@ -230,3 +230,23 @@ def bare_value(signature: type[Signature], text: str) -> dict[str, Any] | None:
         return {name: field.validate(data)} if isinstance(data, str) else None
     except ValueError:
         return None
+
+
+def read_unmarked(
+    signature: type[Signature], text: str, answer: str, mark: Callable[[str], str]
+) -> dict[str, Any]:
+    """Return the output fields where no field has the mark that the form puts before it (``mark`` of its
+    name): they are JSON, or the whole text is the only one. Raises ParseError."""
+    try:
+        values = find_values(text, signature.output_fields)
+    except CutOffError as error:
+        raise ParseError(str(error), answer=answer) from None
+    if values:
+        return build(signature, values, read_value, answer)
+    bare = bare_value(signature, text)
+    if bare is not None:
+        return bare
+    if not text.strip():
+        raise ParseError("the answer is empty", answer=answer)
+    first = next(iter(signature.output_fields))
+    raise ParseError(f"the field {first!r} is missing: there is no {mark(first)}", answer=answer)

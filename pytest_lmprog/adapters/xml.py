@@ -6,18 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_lmprog.adapters.answers import (
-    CutOffError,
-    bare_value,
-    build,
-    find_values,
-    from_text,
-    read_value,
-)
+from pytest_lmprog.adapters.answers import build, from_text, read_unmarked
 from pytest_lmprog.adapters.base import Prompt
 from pytest_lmprog.adapters.lenient import without_thinking
 from pytest_lmprog.adapters.text import Layout, demo_values, field_lines, output_text, rendered, tagged
-from pytest_lmprog.errors import ParseError
 from pytest_lmprog.lm.types import Message
 from pytest_lmprog.signatures import Field, Signature
 
@@ -63,22 +55,9 @@ class XMLAdapter:
     def parse(self, signature: type[Signature], answer: str) -> dict[str, Any]:
         """See Adapter."""
         text = without_thinking(answer)
-        outputs = signature.output_fields
         if found := elements(signature, text):
             return build(signature, found, _read, answer)
-        try:
-            values = find_values(text, outputs)
-        except CutOffError as error:
-            raise ParseError(str(error), answer=answer) from None
-        if values:
-            return build(signature, values, read_value, answer)
-        bare = bare_value(signature, text)
-        if bare is not None:
-            return bare
-        if not text.strip():
-            raise ParseError("the answer is empty", answer=answer)
-        first = next(iter(outputs))
-        raise ParseError(f"the field {first!r} is missing: there is no <{first}>", answer=answer)
+        return read_unmarked(signature, text, answer, "<{}>".format)
 
 
 def _system(signature: type[Signature]) -> str:

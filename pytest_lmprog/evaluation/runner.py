@@ -7,7 +7,8 @@ from typing import Any
 
 from pytest_lmprog.errors import AnswerError
 from pytest_lmprog.evaluation.scores import CaseResult, ErrorInfo, Metric, Objective, Score
-from pytest_lmprog.lm.scope import CallLimit, CallScope, current_scope, use_scope
+from pytest_lmprog.lm.scope import CallScope, current_scope, use_scope
+from pytest_lmprog.lm.tally import CallLimit
 from pytest_lmprog.programs.example import Example, Prediction, own_copy
 from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.run import ProgramError, Run, run_program

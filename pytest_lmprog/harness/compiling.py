@@ -22,7 +22,8 @@ from pytest_lmprog.harness.journals import journal_path
 from pytest_lmprog.harness.preparing import most_calls, program_of, teleprompter_of
 from pytest_lmprog.harness.state import Prepared
 from pytest_lmprog.harness.unit import Unit
-from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount
+from pytest_lmprog.lm.scope import CallScope
+from pytest_lmprog.lm.tally import Tally, TallyCount
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Module, context
 from pytest_lmprog.programs.state import dump_state

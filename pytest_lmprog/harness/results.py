@@ -8,8 +8,7 @@ from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_lmprog.harness.unit import Gate
-from pytest_lmprog.lm.scope import TallyCount
-from pytest_lmprog.lm.types import Usage
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.records import dataclass
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ __all__ = [
     "RunResults",
     "UnitInfo",
     "UnitResult",
-    "add_counts",
-    "count_from_plain",
-    "count_to_plain",
-    "subtract_counts",
 ]
 
 OutcomeStatus = Literal["pass", "fail", "error", "unscored", "broken"]
@@ -277,9 +272,9 @@ class RunResults:
     def add_calls(self, unit: str | None, calls: TallyCount) -> None:
         """Count calls made for a unit, or for plain tests (None)."""
         if unit is None:
-            self._plain_calls = add_counts(self._plain_calls, calls)
+            self._plain_calls = self._plain_calls + calls
         else:
-            self._calls[unit] = add_counts(self._calls.get(unit, TallyCount()), calls)
+            self._calls[unit] = self._calls.get(unit, TallyCount()) + calls
 
     def lose_worker(self, worker: str) -> None:
         """Take note of a worker that died: the run fails, whatever its cases say."""
@@ -300,7 +295,7 @@ class RunResults:
         """All calls of the run."""
         total = self._plain_calls
         for unit in sorted(self._calls):
-            total = add_counts(total, self._calls[unit])
+            total += self._calls[unit]
         return total
 
     def __iter__(self) -> Iterator[UnitResult]:
@@ -320,55 +315,3 @@ class RunResults:
             for m in info.metrics
         )
         return UnitResult(info, metrics, self._calls.get(unit, TallyCount()))
-
-
-_WHOLE = (
-    "live",
-    "memory",
-    "cache",
-    "recording",
-    "retries",
-    "fallbacks",
-    "unpriced",
-    "tools",
-    "live_tools",
-    "unmet",
-)
-_COUNTS = (*_WHOLE, "cost", "live_cost")
-
-
-def add_counts(left: TallyCount, right: TallyCount) -> TallyCount:
-    """Return the sum of two counts."""
-    sums = {name: getattr(left, name) + getattr(right, name) for name in _COUNTS}
-    return TallyCount(**sums, usage=left.usage + right.usage, live_usage=left.live_usage + right.live_usage)
-
-
-def subtract_counts(left: TallyCount, right: TallyCount) -> TallyCount:
-    """Return what ``left`` has more than ``right``."""
-    rest = {name: getattr(left, name) - getattr(right, name) for name in _COUNTS}
-    return TallyCount(
-        **rest, usage=_less(left.usage, right.usage), live_usage=_less(left.live_usage, right.live_usage)
-    )
-
-
-def _less(left: Usage, right: Usage) -> Usage:
-    return Usage(left.prompt_tokens - right.prompt_tokens, left.completion_tokens - right.completion_tokens)
-
-
-def count_to_plain(count: TallyCount) -> dict[str, Any]:
-    """Return JSON data: what is not zero."""
-    plain = {name: value for name in _COUNTS if (value := getattr(count, name))}
-    for name in ("usage", "live_usage"):
-        usage: Usage = getattr(count, name)
-        if usage.total_tokens:
-            plain[name] = [usage.prompt_tokens, usage.completion_tokens]
-    return plain
-
-
-def count_from_plain(data: Mapping[str, Any]) -> TallyCount:
-    """Read what ``count_to_plain`` returned."""
-    return TallyCount(
-        **{name: data[name] for name in _COUNTS if name in data},
-        usage=Usage(*data.get("usage", ())),
-        live_usage=Usage(*data.get("live_usage", ())),
-    )

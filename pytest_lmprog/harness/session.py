@@ -15,7 +15,7 @@ How the plugin uses it::
     ratchet.REPORTED[outcome.verdict]                  # how to report it; outcome.detail says why
 
     # in the report, as plain data:
-    state.info(node_ids).to_plain(); outcome.to_plain(); count_to_plain(state.drain())
+    state.info(node_ids).to_plain(); outcome.to_plain(); state.drain().to_plain()
 
     with session.plain(module_path, label): ...        # plain tests that use the lm fixture
 
@@ -44,7 +44,8 @@ from pytest_lmprog.harness.state import Prepared, UnitState
 from pytest_lmprog.harness.unit import Unit
 from pytest_lmprog.lm.limiter import Limiter
 from pytest_lmprog.lm.patience import Patience
-from pytest_lmprog.lm.scope import AnswerStore, CallScope, RecordingBook, Tally, use_scope
+from pytest_lmprog.lm.scope import AnswerStore, CallScope, RecordingBook, use_scope
+from pytest_lmprog.lm.tally import Tally
 from pytest_lmprog.lm.types import Capabilities, LanguageModel
 from pytest_lmprog.programs import Module, context
 from pytest_lmprog.snapshots.artifact import Snapshot

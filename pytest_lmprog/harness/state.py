@@ -16,11 +16,11 @@ from pytest_lmprog.harness.results import (
     MetricInfo,
     OutcomeStatus,
     UnitInfo,
-    subtract_counts,
 )
 from pytest_lmprog.harness.unit import Gate, Unit
 from pytest_lmprog.harness.verdicts.ratchet import Verdict, judge
-from pytest_lmprog.lm.scope import CallScope, Tally, TallyCount, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
+from pytest_lmprog.lm.tally import Tally, TallyCount
 from pytest_lmprog.lm.types import LanguageModel
 from pytest_lmprog.programs import Example, Module, Prediction, Run, context
 from pytest_lmprog.programs.context import current
@@ -254,7 +254,7 @@ class UnitState:
         now = self.prepared.tally.count()
         if now == self._drained:
             return _NO_CALLS
-        since, self._drained = subtract_counts(now, self._drained), now
+        since, self._drained = now - self._drained, now
         return since
 
     def close(self, *, wait: bool = True) -> None:

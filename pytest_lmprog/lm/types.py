@@ -135,6 +135,11 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens - other.prompt_tokens, self.completion_tokens - other.completion_tokens
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class LMResponse:

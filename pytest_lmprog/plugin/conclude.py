@@ -19,9 +19,9 @@ from pytest_lmprog.harness.results import (
     RunResults,
     UnitInfo,
     UnitResult,
-    count_from_plain,
 )
 from pytest_lmprog.harness.verdicts.gates import MetricVerdict, judge_run
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.plugin import options, selection, surroundings, told
 from pytest_lmprog.plugin.display import clean_longrepr
 from pytest_lmprog.plugin.run import Run, existing_run
@@ -67,7 +67,7 @@ class Conclusion:
                 outcome = CaseOutcome.from_plain(outcome)
             self.results.add(outcome)
         if data.get("calls"):
-            self.results.add_calls(data["calls_of"], count_from_plain(data["calls"]))
+            self.results.add_calls(data["calls_of"], TallyCount.from_plain(data["calls"]))
         surroundings.warnings_of(self.config).extend(data.get("warnings", ()))
         if data.get("harvest"):
             self._absorb(data["harvest"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.reports.progress import progress_line
 from pytest_lmprog.teleprompt.base import ProgressEvent
 

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_lmprog.errors import AnswerError, LmprogError
 from pytest_lmprog.evaluation.scores import CaseResult, Score
-from pytest_lmprog.harness.results import CaseOutcome, count_to_plain
+from pytest_lmprog.harness.results import CaseOutcome
 from pytest_lmprog.harness.verdicts.ratchet import REPORTED
 from pytest_lmprog.plugin.display import case_text, clean_longrepr
 from pytest_lmprog.plugin.outcome import metric_failure, raised_score
@@ -184,7 +184,7 @@ def _attach(run: Run, case: Case, outcome: CaseOutcome, report: Any) -> None:
     runner = case.unit.started()
     if run.is_worker:
         data["outcome"] = outcome.to_plain()
-        data["calls"] = count_to_plain(runner.ready.drain())
+        data["calls"] = runner.ready.drain().to_plain()
         data["calls_of"] = outcome.unit
     else:
         data["outcome"] = outcome

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_lmprog.evaluation.statistics import score_interval
 from pytest_lmprog.harness.results import MetricResult
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 
 __all__ = ["calls_text", "change", "cost", "count", "duration", "interval", "listed", "score"]
 

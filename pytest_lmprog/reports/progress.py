@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.reports import figures
 from pytest_lmprog.teleprompt.base import ProgressEvent
 

@@ -8,7 +8,8 @@ import pytest
 
 from pytest_lmprog.adapters import Ask, ChatAdapter, JSONAdapter, adapter_for, exchange
 from pytest_lmprog.errors import LMError, LMRequestError, LMServerError, ParseError
-from pytest_lmprog.lm.scope import CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
+from pytest_lmprog.lm.tally import Tally
 from pytest_lmprog.lm.types import Capabilities, LMRequest, LMResponse
 from pytest_lmprog.signatures import Signature
 

@@ -10,7 +10,8 @@ from pydantic import Field
 
 import pytest_lmprog as lmp
 from pytest_lmprog.errors import ConfigurationError, ParseError
-from pytest_lmprog.lm.scope import CallLimit, CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
+from pytest_lmprog.lm.tally import CallLimit, Tally
 from pytest_lmprog.programs.run import run_program
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_lmprog.lm.client import LM
-from pytest_lmprog.lm.scope import Tally
+from pytest_lmprog.lm.tally import Tally
 from tests.benchmarks.rows import Row
 from tests.benchmarks.search import AS_IN_DSPY, Size, answer, full_evaluation
 from tests.teleprompt.world import Asked, PlainAdapter, WorldLM

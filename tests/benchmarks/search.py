@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from pytest_lmprog.lm.scope import CallScope, Tally
+from pytest_lmprog.lm.scope import CallScope
+from pytest_lmprog.lm.tally import Tally
 from pytest_lmprog.programs import Example, context
 from pytest_lmprog.teleprompt import (
     BootstrapFewShotWithRandomSearch,

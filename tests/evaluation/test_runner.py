@@ -20,7 +20,8 @@ from pytest_lmprog.errors import (
 from pytest_lmprog.evaluation.callables import as_metric
 from pytest_lmprog.evaluation.runner import run_case, run_example, score_run
 from pytest_lmprog.evaluation.scores import Objective
-from pytest_lmprog.lm.scope import CallLimit, CallScope, current_scope, use_scope
+from pytest_lmprog.lm.scope import CallScope, current_scope, use_scope
+from pytest_lmprog.lm.tally import CallLimit
 from pytest_lmprog.programs.context import current
 from pytest_lmprog.programs.example import Example, Prediction
 from tests.evaluation.programs import Calls, Open, Triage

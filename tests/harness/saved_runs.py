@@ -12,7 +12,7 @@ from pytest_lmprog.harness.saved.cases import SavedCall, SavedCase, SavedError, 
 from pytest_lmprog.harness.saved.run import SavedCandidate, SavedRun, SavedUnit, SavedWritten
 from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.harness.verdicts.gates import MetricVerdict
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.lm.types import Usage
 
 __all__ = ["case", "saved_runs", "small_run"]

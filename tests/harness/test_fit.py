@@ -10,7 +10,7 @@ import pytest
 from pytest_lmprog.evaluation.statistics import score_interval, wilson
 from pytest_lmprog.harness.fit import SplitScore, learnt_scores, misfit, splits, training_score
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, MetricResult, UnitInfo, UnitResult
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.programs import context
 from pytest_lmprog.teleprompt import BootstrapFewShotWithRandomSearch, CompileResult, CompileRuntime
 from tests.teleprompt.world import (

@@ -13,14 +13,9 @@ from pytest_lmprog.harness.results import (
     MetricInfo,
     RunResults,
     UnitInfo,
-    add_counts,
-    count_from_plain,
-    count_to_plain,
-    subtract_counts,
 )
 from pytest_lmprog.harness.unit import Gate
-from pytest_lmprog.lm.scope import TallyCount
-from pytest_lmprog.lm.types import Usage
+from pytest_lmprog.lm.tally import TallyCount
 
 OUTCOMES = st.builds(
     CaseOutcome,
@@ -40,30 +35,11 @@ OUTCOMES = st.builds(
     was=st.none() | st.floats(0, 1),
     detail=st.text(max_size=20),
 )
-COUNTS = st.builds(
-    TallyCount,
-    live=st.integers(0, 9),
-    memory=st.integers(0, 9),
-    recording=st.integers(0, 9),
-    cost=st.floats(0, 10),
-    usage=st.builds(Usage, st.integers(0, 9), st.integers(0, 9)),
-)
 
 
 @given(OUTCOMES)
 def test_outcomes_survive_the_way_to_the_controller(outcome: CaseOutcome) -> None:
     assert CaseOutcome.from_plain(json.loads(json.dumps(outcome.to_plain()))) == outcome
-
-
-@given(COUNTS)
-def test_counts_survive_it(count: TallyCount) -> None:
-    assert count_from_plain(json.loads(json.dumps(count_to_plain(count)))) == count
-
-
-@given(COUNTS, COUNTS)
-def test_what_is_added_can_be_subtracted(left: TallyCount, right: TallyCount) -> None:
-    found = subtract_counts(add_counts(left, right), right)
-    assert (found.live, found.recording, found.usage) == (left.live, left.recording, left.usage)
 
 
 def info(expected: int = 2, **changes: object) -> UnitInfo:

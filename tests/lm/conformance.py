@@ -28,8 +28,9 @@ from pytest_lmprog.errors import (
     ReplayMissError,
 )
 from pytest_lmprog.lm.budget import Budget
-from pytest_lmprog.lm.scope import CallLimit, CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
 from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.tally import CallLimit, Tally
 from pytest_lmprog.lm.types import Capabilities, LanguageModel, LMRequest, LMResponse
 
 __all__ = ["Book", "LanguageModelSuite", "user"]

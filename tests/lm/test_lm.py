@@ -29,8 +29,9 @@ from pytest_lmprog.errors import (
 )
 from pytest_lmprog.lm.client import LM
 from pytest_lmprog.lm.limiter import Limiter
-from pytest_lmprog.lm.scope import CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
 from pytest_lmprog.lm.stores import open_store
+from pytest_lmprog.lm.tally import Tally
 from pytest_lmprog.lm.types import Usage
 from tests.lm.conformance import Book, LanguageModelSuite, user
 from tests.support.server import (

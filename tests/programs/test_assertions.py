@@ -11,7 +11,8 @@ import pytest
 
 import pytest_lmprog as lmp
 from pytest_lmprog.errors import AnswerError, ConfigurationError, UsageError
-from pytest_lmprog.lm.scope import CallLimit, CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
+from pytest_lmprog.lm.tally import CallLimit, Tally
 from pytest_lmprog.programs import run_program
 from pytest_lmprog.programs.retry import retry_signature
 

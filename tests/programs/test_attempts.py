@@ -8,7 +8,8 @@ import pytest
 
 import pytest_lmprog as lmp
 from pytest_lmprog.errors import LMConnectionError, ParseError, UsageError
-from pytest_lmprog.lm.scope import CallLimit, CallScope, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
+from pytest_lmprog.lm.tally import CallLimit
 from pytest_lmprog.programs import run_program
 
 

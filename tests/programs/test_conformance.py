@@ -14,7 +14,8 @@ import pytest
 import pytest_lmprog as lmp
 from pytest_lmprog.errors import CallLimitError
 from pytest_lmprog.lm.recordings.book import Book
-from pytest_lmprog.lm.scope import CallLimit, CallScope, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
+from pytest_lmprog.lm.tally import CallLimit
 from pytest_lmprog.programs import Run, run_program
 from tests.programs.modules import CASES, Case, scripted
 

@@ -16,8 +16,9 @@ from litellm import acompletion, completion
 import pytest_lmprog as lmp
 from pytest_lmprog.errors import ReplayMissError, UsageError
 from pytest_lmprog.lm.recordings import Book
-from pytest_lmprog.lm.scope import CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
 from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.tally import Tally
 from tests.support.server import FakeServer
 
 MESSAGES = [{"role": "user", "content": "hello"}]

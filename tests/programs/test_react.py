@@ -12,7 +12,8 @@ import pytest
 import pytest_lmprog as lmp
 from pytest_lmprog.errors import LMRequestError, LMServerError, ReplayMissError, SignatureError, UsageError
 from pytest_lmprog.lm.recordings.book import Book
-from pytest_lmprog.lm.scope import CallLimit, CallScope, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
+from pytest_lmprog.lm.tally import CallLimit
 from pytest_lmprog.programs import run_program
 
 CALLED: list[str] = []

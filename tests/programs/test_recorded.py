@@ -15,8 +15,9 @@ import pytest_lmprog as lmp
 from pytest_lmprog.errors import RecordingError, ReplayMissError, UsageError
 from pytest_lmprog.lm.recordings import Book
 from pytest_lmprog.lm.recordings.upkeep import verify_recording
-from pytest_lmprog.lm.scope import CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
 from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.tally import Tally
 from pytest_lmprog.programs.trace import Trace, tracing
 
 

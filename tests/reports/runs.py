@@ -18,7 +18,7 @@ from pytest_lmprog.harness.saved.run import (
 )
 from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.harness.verdicts.gates import MetricVerdict
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.lm.types import Usage
 
 __all__ = ["HOSTILE", "compiled_run", "hostile_run", "many_run", "passing_run"]

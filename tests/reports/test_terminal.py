@@ -12,7 +12,7 @@ from pytest_lmprog.harness.dryrun import UnitBound
 from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, RunResults, UnitInfo
 from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.harness.written.snapshots import Written
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.lm.types import Usage
 from pytest_lmprog.reports import figures
 from pytest_lmprog.reports.progress import progress_line

@@ -12,8 +12,9 @@ import pytest
 import pytest_lmprog as lmp
 from pytest_lmprog.errors import LMConnectionError, ReplayMissError
 from pytest_lmprog.lm.recordings.book import Book
-from pytest_lmprog.lm.scope import CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
 from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.tally import Tally
 from pytest_lmprog.programs.trace import Trace, tracing
 from pytest_lmprog.retrieval.base import Retriever
 from pytest_lmprog.retrieval.passages import Passage, Passages

@@ -17,8 +17,9 @@ from pytest_lmprog.errors import (
     ReplayMissError,
     UsageError,
 )
-from pytest_lmprog.lm.scope import CallScope, Tally, use_scope
+from pytest_lmprog.lm.scope import CallScope, use_scope
 from pytest_lmprog.lm.stores.memory import MemoryStore
+from pytest_lmprog.lm.tally import Tally
 from tests.retrieval.vectors import letters
 from tests.support.http import LocalServer, Response
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_lmprog import __version__
 from pytest_lmprog.errors import LmprogError
 from pytest_lmprog.harness.judges.words import calibration_words
-from pytest_lmprog.harness.results import CaseOutcome, RunResults, UnitResult, count_to_plain
+from pytest_lmprog.harness.results import CaseOutcome, RunResults, UnitResult
 from pytest_lmprog.harness.saved.cases import SavedCase, SavedExample
 from pytest_lmprog.harness.saved.run import SavedCandidate, SavedRun, SavedUnit, SavedWritten
 from pytest_lmprog.harness.saved.saver import Saver, stored
@@ -239,7 +239,7 @@ def _compiled(outcome: CompileOutcome, unit: UnitResult) -> dict[str, Any]:
     from pytest_lmprog.harness.fit import splits
 
     result, before = outcome.result, outcome.before
-    data: dict[str, Any] = {"calls": count_to_plain(outcome.calls)}
+    data: dict[str, Any] = {"calls": outcome.calls.to_plain()}
     if outcome.teleprompter is not None:
         data["teleprompter"] = type(outcome.teleprompter).__name__
     if result is not None:

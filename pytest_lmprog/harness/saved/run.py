@@ -16,8 +16,6 @@ from pytest_lmprog.harness.results import (
     CaseOutcome,
     RunResults,
     UnitInfo,
-    count_from_plain,
-    count_to_plain,
 )
 from pytest_lmprog.harness.saved.cases import (
     SavedCall,
@@ -28,7 +26,7 @@ from pytest_lmprog.harness.saved.cases import (
     message_text,
 )
 from pytest_lmprog.harness.verdicts.gates import MetricVerdict
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.lm.types import Message
 from pytest_lmprog.records import dataclass
 
@@ -136,7 +134,7 @@ class SavedUnit:
             "cases": [case.to_plain(number) for case in self.cases],
             "outcomes": [_outcome_to_plain(outcome) for outcome in self.outcomes],
             "verdicts": {name: verdict.to_plain() for name, verdict in self.verdicts.items()},
-            "calls": count_to_plain(self.calls),
+            "calls": self.calls.to_plain(),
         }
         for name in ("before", "after", "compiled"):
             if getattr(self, name) is not None:
@@ -155,7 +153,7 @@ class SavedUnit:
             tuple(SavedCase.from_plain(case, messages) for case in data["cases"]),
             tuple(CaseOutcome.from_plain({"unit": info.id, **outcome}) for outcome in data["outcomes"]),
             {name: MetricVerdict.from_plain(verdict) for name, verdict in data["verdicts"].items()},
-            count_from_plain(data["calls"]),
+            TallyCount.from_plain(data["calls"]),
             data.get("before"),
             data.get("after"),
             tuple(map(SavedCandidate.from_plain, data.get("candidates", ()))),
@@ -254,7 +252,7 @@ class SavedRun:
             "problems": list(self.problems),
             "written": [item.to_plain() for item in self.written],
             "interrupted": self.interrupted,
-            "plain_calls": count_to_plain(self.plain_calls),
+            "plain_calls": self.plain_calls.to_plain(),
             "units": [unit.to_plain(messages.number) for unit in self.units],
         }
         return {**data, "messages": messages.all}
@@ -279,7 +277,7 @@ class SavedRun:
             tuple(map(SavedWritten.from_plain, data["written"])),
             data["passed"],
             data["interrupted"],
-            count_from_plain(data["plain_calls"]),
+            TallyCount.from_plain(data["plain_calls"]),
         )
 
 

@@ -76,7 +76,7 @@ def _names(given: dict[str, Any]) -> dict[str, Any]:
     address = {"api_base": given["url"], "api_key": "none", "temperature": 0.0}
     # An answer takes 15 tokens.
     dspy.configure(lm=lm_class("openai/smollm2", max_tokens=40, **address), adapter=dspy.JSONAdapter())
-    writer = lm_class("openai/smollm2", max_tokens=200, **address)
+    writer = lm_class("openai/smollm2", max_tokens=400, **address)
     rows = {
         split: [
             dspy.Example(text=row["text"], intent=row["intent"]).with_inputs("text")

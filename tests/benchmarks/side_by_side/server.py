@@ -1,8 +1,13 @@
-"""The embedded model behind an OpenAI-compatible address that counts the completions asked of it."""
+"""The embedded model behind an OpenAI-compatible address that counts the completions asked of it.
+
+The model is so small that it often repeats itself without end. Where the answer has a schema, the server
+ends each text in it after ``LONGEST`` characters, so that the JSON ends too, whoever asks.
+"""
 
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +20,7 @@ from pytest_lmprog.lm.local.server import library
 from pytest_lmprog.lm.local.weights import ensure_weights
 
 SLOTS, CONTEXT = 4, 4096
+LONGEST = 300
 
 
 @contextmanager
@@ -60,6 +66,16 @@ def _status(address: str) -> int:
         connection.close()
 
 
+def _bounded(body: bytes) -> bytes:
+    """Return a request whose schema, if it has one, bounds the length of texts."""
+    request = json.loads(body)
+    schema = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
+    for field in schema.get("properties", {}).values():
+        if field.get("type") == "string" and "enum" not in field:
+            field.setdefault("maxLength", LONGEST)
+    return json.dumps(request).encode()
+
+
 class _Proxy(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -88,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.count += 1
         connection = http.client.HTTPConnection(*self.server.target, timeout=600)
         try:
-            connection.request("POST", self.path, body, {"Content-Type": "application/json"})
+            connection.request("POST", self.path, _bounded(body), {"Content-Type": "application/json"})
             answer = connection.getresponse()
             self._send(answer.status, answer.read())
         finally:

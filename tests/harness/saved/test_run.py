@@ -13,7 +13,7 @@ from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, UnitInfo
 from pytest_lmprog.harness.saved.cases import SavedCall, SavedCase, SavedExample
 from pytest_lmprog.harness.saved.run import SavedCandidate, SavedRun, SavedUnit, SavedWritten
 from pytest_lmprog.harness.verdicts.gates import MetricVerdict
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 from pytest_lmprog.reports.json_report import json_report, json_schema
 from tests.harness.saved_runs import case, saved_runs, small_run
 

@@ -12,7 +12,7 @@ from pytest_lmprog.harness.results import CaseOutcome, MetricInfo, MetricResult,
 from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.harness.verdicts.gates import MetricVerdict, judge_metric, judge_run, rollout_figures
 from pytest_lmprog.harness.verdicts.rollouts import flaky_cases
-from pytest_lmprog.lm.scope import TallyCount
+from pytest_lmprog.lm.tally import TallyCount
 
 
 def metric(
