@@ -13,7 +13,6 @@ import pytest
 
 from pytest_lmprog.errors import ConfigurationError, LmprogError
 from pytest_lmprog.evaluation.case_ids import case_ids
-from pytest_lmprog.evaluation.datasets import Dataset, load_dataset
 from pytest_lmprog.harness.unit import Gate
 from pytest_lmprog.plugin import needs
 from pytest_lmprog.plugin.cases import Case, CaseExample
@@ -33,15 +32,14 @@ from pytest_lmprog.plugin.marks import (
 from pytest_lmprog.plugin.misuse import Refusal
 from pytest_lmprog.plugin.run import Run, run_of
 from pytest_lmprog.plugin.selection import expect_failed, selects_failed
+from pytest_lmprog.plugin.unit_data import UnitData, add_data
 from pytest_lmprog.plugin.units import (
     UnitPlan,
     claimed,
-    data_file,
     folded,
     model_labels,
     snapshot_path,
 )
-from pytest_lmprog.programs import Module
 from pytest_lmprog.programs.making import instantiate
 from pytest_lmprog.records import dataclass
 
@@ -158,7 +156,7 @@ def _new_plans(run: Run, definition: Any, owner: Any, mark: ProgramMark) -> tupl
     module: Path = definition.path
     program = instantiate(mark.program, "lm_program")
     examples = closest(definition, "lm_examples")
-    data = _Data(run, definition, program, None if examples is None else read_mark(ExamplesMark, examples))
+    data = UnitData(run, definition, program, None if examples is None else read_mark(ExamplesMark, examples))
     first = UnitPlan(
         run=run,
         owner=owner.nodeid,
@@ -172,7 +170,7 @@ def _new_plans(run: Run, definition: Any, owner: Any, mark: ProgramMark) -> tupl
     )
     made = definition.ihook.pytest_lmprog_make_teleprompter(config=definition.config, unit=first.id)
     first.teleprompter = mark.teleprompter if made is None else made
-    _add_data(first, data)
+    add_data(first, data)
     return tuple(_for_model(run, first, _qualname(owner), lm, label) for lm, label in _models(mark))
 
 
@@ -197,77 +195,6 @@ def _for_model(run: Run, plan: UnitPlan, qualname: str, lm: Any, label: str | No
 def _qualname(node: Any) -> str:
     chain = [n for n in node.listchain() if isinstance(n, pytest.Class | pytest.Function)]
     return ".".join(n.name for n in chain)
-
-
-# --- data ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Data:
-    run: Run
-    definition: Any
-    program: Module
-    examples: ExamplesMark | None
-
-    def load(
-        self, source: Any, split: str | None, limit: int | None = None, name: str = "the examples"
-    ) -> Dataset:
-        rows = self._rows(source, name).split(split).limited(limit)
-        return rows.for_program(self.program)
-
-    def _rows(self, source: Any, name: str) -> Dataset:
-        names = None if self.examples is None else self.examples.input_names
-        key = (
-            str(self.definition.path.parent),
-            repr(source) if isinstance(source, str) else id(source),
-            names,
-        )
-        if key not in self.run.datasets:
-            base = self.definition.path.parent
-            rows = load_dataset(source, base=base, inputs=names, loader=self._hook, name=name)
-            self.run.datasets[key] = (source, rows)
-        loaded: Dataset = self.run.datasets[key][1]
-        return loaded
-
-    def _hook(self, source: Any) -> Any:
-        return self.definition.ihook.pytest_lmprog_load_examples(config=self.definition.config, source=source)
-
-    def cases(self) -> Dataset | None:
-        mark = self.examples
-        return None if mark is None else self.load(mark.source, mark.split, mark.limit)
-
-    def trainset(self, mark: ProgramMark) -> Dataset | None:
-        source = mark.trainset
-        if source is None and mark.train_split is not None and self.examples is not None:
-            source = self.examples.source
-        return None if source is None else self.load(source, mark.train_split, name="trainset")
-
-    def valset(self, mark: ProgramMark) -> Dataset | None:
-        source = mark.valset
-        if source is None and mark.val_split is not None:
-            source = mark.trainset
-            if source is None and self.examples is not None:
-                source = self.examples.source
-        return None if source is None else self.load(source, mark.val_split, name="valset")
-
-
-def _add_data(plan: UnitPlan, data: _Data) -> None:
-    from pytest_lmprog.evaluation.leakage import check_leakage
-
-    mark = plan.mark
-    cases, train, validation = data.cases(), data.trainset(mark), data.valset(mark)
-    if plan.teleprompter is not None and train is None:
-        raise ConfigurationError(
-            "lm_program has a teleprompter and nothing to learn from",
-            hint='trainset="examples.yaml" (and train_split=... for a part of it)',
-        )
-    if train is not None or validation is not None:
-        plan.selected_on_cases = check_leakage(train or (), cases or (), validation)
-    plan.cases = () if cases is None else cases.examples
-    plan.trainset = () if train is None else train.examples
-    plan.valset = None if validation is None else validation.examples
-    plan.train_file = data_file(train, mark.train_split)
-    plan.val_file = data_file(validation, mark.val_split)
 
 
 # --- cases --------------------------------------------------------------------------------------------
