@@ -122,7 +122,10 @@ def fingerprint_of(session: Session, unit: Unit, written: Module, lm: LanguageMo
     functions = metric_functions(session, unit)
     owner = next((cls for m in unit.metrics if (cls := getattr(m, "cls", None)) is not None), None)
     fixtures = {id(f): f for m in unit.metrics for f in getattr(m, "fixture_functions", ())}
-    sources = code_parts.project_sources(session.settings.rootdir, type(written), *functions.values())
+    compiler = _code(teleprompter)
+    sources = code_parts.project_sources(
+        session.settings.rootdir, type(written), *functions.values(), *compiler.values()
+    )
     factory = unit.program if isinstance(unit.program, FunctionType) else None
     metrics = code_parts.metric_parts(functions, owner=owner, fixtures=fixtures.values(), sources=sources)
     learns = teleprompter is not None
@@ -135,6 +138,7 @@ def fingerprint_of(session: Session, unit: Unit, written: Module, lm: LanguageMo
             **metrics,
             "teleprompter": {
                 **teleprompter_part(teleprompter),
+                **code_parts.compiler_part(compiler, sources),
                 **(_teacher(unit, sources) if learns else {}),
             },
             "model": parts.model_part(lm.model),
@@ -181,6 +185,12 @@ def _teacher(unit: Unit, sources: Sources) -> dict[str, str]:
     program = program_of(replace(unit, program=teacher))
     code = {**code_parts.program_part(program, sources=sources), **parts.signatures_part(program)}
     return {"teacher": f"{type(program).__qualname__} {parts.short(code)}"}
+
+
+def _code(teleprompter: Teleprompter | None) -> dict[str, Any]:
+    """Return the settings of a teleprompter that are code, by name."""
+    code: dict[str, Any] = getattr(teleprompter, "code", dict)()
+    return code
 
 
 def teleprompter_part(teleprompter: Teleprompter | None) -> dict[str, str]:

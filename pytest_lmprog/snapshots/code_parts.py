@@ -17,6 +17,7 @@ from pytest_lmprog.snapshots.source import Sources
 
 __all__ = [
     "SETUP",
+    "compiler_part",
     "metric_parts",
     "program_closure",
     "program_part",
@@ -121,6 +122,17 @@ def metric_parts(
     for fixture in fixtures:
         closure.add(getattr(fixture, "__name__", "fixture"), fixture)
     return {"metrics": digests, "metric_helpers": dict(sorted(closure.items.items()))}
+
+
+def compiler_part(code: Mapping[str, Any], sources: Sources) -> dict[str, str]:
+    """Return a digest of each setting of a teleprompter that is code of the project, with what it uses."""
+    found = {}
+    for name, value in code.items():
+        closure = Closure(sources)
+        closure.add(name, value)
+        if closure.items:
+            found[f"code.{name}"] = short(dict(sorted(closure.items.items())))
+    return found
 
 
 def _metric(closure: Closure, function: Any, owner: type | None) -> str:

@@ -220,6 +220,8 @@ def _example_words(change: Change) -> str:
 def _teleprompter_words(change: Change) -> str:
     if change.item == "name":
         return f"teleprompter: {_arrow(change)}"
+    if change.item.startswith("code."):
+        return f"code of the teleprompter's {change.item.removeprefix('code.')} {change.kind}"
     return f"teleprompter setting {change.item.removeprefix('settings.')}: {_arrow(change)}"
 
 

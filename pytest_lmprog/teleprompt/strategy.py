@@ -184,6 +184,17 @@ class TeleprompterBase(ABC):
         ``snapshots.restore.load``)."""
         return tuple(function for part in self.parts() for function in part.functions())
 
+    def code(self) -> dict[str, Any]:
+        """Return the settings that are code (functions, programs), by name, those of its parts too; without
+        the metric, which is noted as one."""
+        own = {
+            f.name: getattr(self, f.name) for f in fields(self) if f.name not in {*self.unlisted, "metric"}
+        }
+        found = {name: value for name, value in own.items() if _is_code(value)}
+        for number, part in enumerate(self.parts()):
+            found |= {f"parts[{number}].{name}": value for name, value in part.code().items()}
+        return found
+
     def threads(self) -> int:
         """Return how many runs ``compile`` has in flight where no runtime says so."""
         return 8
@@ -241,6 +252,10 @@ def _examples(rows: Rows, name: str, student: Module) -> Sequence[Example]:
     from pytest_lmprog.evaluation.datasets import dataset_of
 
     return dataset_of(rows, name=name).for_program(student, distinct=False).examples
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, Module) or (callable(value) and not isinstance(value, LanguageModel))
 
 
 def _default(field: Field[Any]) -> Any:

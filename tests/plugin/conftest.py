@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import pkgutil
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,20 +12,16 @@ from typing import Any
 
 import pytest
 
-# pytester forgets modules that a run imported; these are to stay, so that each run does not import them anew.
-KEPT = """
-evaluation.evaluator evaluation.leakage harness.session lm.scripted lm.stores plugin.collect
-plugin.compile_fixture plugin.compiling plugin.conclude plugin.fixtures plugin.header plugin.reporting
-plugin.summary snapshots.fingerprint snapshots.code_parts snapshots.restore teleprompt harness.written.snapshots
-harness.compiling reports.terminal evaluation.judge evaluation.calibration evaluation.voting
-programs.recorded lm.calling programs.intercept
-"""
+import pytest_lmprog
+
+# pytester forgets modules that a run imported. All of ours are to stay: a class that is imported anew is
+# another class to the modules that knew it.
 importlib.import_module("hypothesis")  # its plugin imports it at the end of every run
 with contextlib.suppress(ImportError):  # it cannot be imported twice in a process
     importlib.import_module("numpy")
-for _name in KEPT.split():
-    with contextlib.suppress(ImportError):
-        importlib.import_module(f"pytest_lmprog.{_name}")
+for _module in pkgutil.walk_packages(pytest_lmprog.__path__, "pytest_lmprog."):
+    if not _module.name.endswith(".__main__"):
+        importlib.import_module(_module.name)
 
 PROGRAM = '''
 from typing import Literal

@@ -76,6 +76,23 @@ def test_a_function_of_the_users_reduces(project) -> None:
     result.stdout.fnmatch_lines(["*names the function 'program.first', which was not given*"])
 
 
+def test_a_change_of_the_function_is_told(project) -> None:
+    program = (project.path / "program.py").read_text()
+    project.write("program.py", program + "\nAT = 0\n\ndef first(outputs):\n    return outputs[AT]\n")
+    search = f"lmp.BetterTogether(e=lmp.Ensemble(of={SEARCH}, size=2, reduce_fn=first), strategy='e')"
+    learning(project, search, "from program import first")
+    assert project.run("--lm-compile").ret == 0
+    replay = project.run("--lm-record=none", "--lm-changed")
+    replay.stdout.no_fnmatch_line("*stale*")
+    replay.stdout.fnmatch_lines(["--lm-changed: 0 of 4 cases run*"])
+    text = (project.path / "program.py").read_text()
+    project.write("program.py", text.replace("AT = 0", "AT = -1"))
+    changed = project.run("--lm-record=none", "--lm-changed")
+    told = "code of the teleprompter's parts[0].reduce_fn changed"
+    assert told in " ".join(changed.stdout.str().split())
+    changed.assert_outcomes(passed=4)
+
+
 def test_a_sequence(project, capsys, monkeypatch) -> None:
     parts = f"labels=lmp.LabeledFewShot(k=1), search={SEARCH}"
     learning(project, f"lmp.BetterTogether({parts}, strategy='labels -> search')")
