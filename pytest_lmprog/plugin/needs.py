@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -64,12 +64,21 @@ def _is_own(metafunc: pytest.Metafunc, name: str) -> bool:
 
 
 def functions(metafunc: pytest.Metafunc) -> tuple[Callable[..., Any], ...]:
-    """Return the functions of the fixtures among a metric's arguments that are not ours."""
+    """Return the functions of all fixtures that a metric uses, those of other fixtures and autouse ones too,
+    that are not ours or pytest's."""
     found = []
-    for name in metafunc.definition._fixtureinfo.argnames:
-        if _kind(metafunc, name) in ("wide", "narrow"):
-            found += [d.func for d in metafunc._arg2fixturedefs.get(name, ())[-1:]]
+    for name in metafunc.fixturenames:
+        if _kind(metafunc, name) in ("wide", "narrow", "parametrized"):
+            found += [fixture.func for fixture in _in_use(metafunc._arg2fixturedefs.get(name) or (), name)]
     return tuple(f for f in found if not getattr(f, "__module__", "").startswith(("_pytest", _OUR_MODULE)))
+
+
+def _in_use(definitions: Sequence[pytest.FixtureDef[Any]], name: str) -> Iterator[pytest.FixtureDef[Any]]:
+    """Yield the definition of a fixture that holds, and those that it overrides and asks for by its name."""
+    for definition in reversed(definitions):
+        yield definition
+        if name not in definition.argnames:
+            return
 
 
 def unscored_by_mark(definition: Any, call: Any) -> Callable[[], bool]:

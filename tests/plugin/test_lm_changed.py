@@ -330,6 +330,39 @@ def test_fixtures_of_a_program_are_there_when_it_is_replayed(desk: Desk) -> None
     assert run == set()
 
 
+@pytest.mark.parametrize("edited", ["GREETING', 'Hi'", "return 'loud'", "return voice"])
+def test_runs_everything_where_a_fixture_changed_that_is_asked_for_by_name_or_not(
+    desk: Desk, edited: str
+) -> None:
+    fixtures = """
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch):
+    monkeypatch.setattr('program.GREETING', 'Hi')
+
+@pytest.fixture(scope="module")
+def voice():
+    return 'loud'
+
+@pytest.fixture(scope="module")
+def tone(voice):
+    return voice
+
+@pytest.mark.lm_program"""
+    desk.edit("\n@pytest.mark.lm_program", fixtures, "test_support.py")
+    desk.edit("def test_short(self, prediction)", "def test_short(self, prediction, tone)", "test_support.py")
+    desk.accept()
+    assert desk.changed()[0] == set()
+    desk.edit(
+        edited,
+        edited.replace("Hi", "Hey").replace("loud", "low").replace("voice", "voice * 2"),
+        "test_support.py",
+    )
+    run, said = desk.changed()
+    assert run == ALL
+    name = {"G": "surroundings", "return '": "voice", "return v": "tone"}
+    assert f"test_support.{next(n for start, n in name.items() if edited.startswith(start))} changed" in said
+
+
 def test_refuses_to_make_a_baseline_of_a_part(desk: Desk) -> None:
     result = desk.project.run("--lm-changed", "--lm-update")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
