@@ -14,6 +14,7 @@ from pytest_lmprog.programs.module import Module
 from pytest_lmprog.programs.predict import Predict
 from pytest_lmprog.programs.trace import UnmetSuggestion, current_trace
 from pytest_lmprog.signatures.signature import SignatureMeta
+from pytest_lmprog.steady import steady
 
 __all__ = ["Assert", "Suggest"]
 
@@ -72,7 +73,7 @@ def _refused(condition: Any, message: str, target: Any) -> _Refused | None:
     if frame is None or visit is None:
         return _Refused()
     if _may_retry(frame, visit):
-        raise Backtrack(frame, visit, message)
+        raise Backtrack(frame, visit, steady(message))
     return _Refused(_name(frame, visit), visit.retries)
 
 

@@ -12,6 +12,7 @@ from pytest_lmprog.lm.scope import current_scope
 from pytest_lmprog.programs.recorded import Recording, recorded, recording_of
 from pytest_lmprog.programs.results import ResultForm
 from pytest_lmprog.signatures.values.tool import Tool
+from pytest_lmprog.steady import steady
 
 __all__ = ["ToolError", "observing", "tools_by_name"]
 
@@ -109,14 +110,14 @@ def _tool_error(error: Exception) -> Exception:
     if isinstance(error, LmprogError) and not isinstance(error, AnswerError):
         return error
     text = error.message if isinstance(error, LmprogError) else str(error)
-    return ToolError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return ToolError(f"{type(error).__name__}: {steady(text)}" if text else type(error).__name__)
 
 
 def _plain(form: ResultForm, value: Any) -> Any:
     try:
         return form.plain(value)
     except CanonicalError:
-        text = str(value)
+        text = steady(str(value))
         return plain(text.encode("utf-8", "replace").decode("utf-8"))
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.answers import topical, unconstrained
 from tests.e2e.forks import Forks
 from tests.e2e.project import Project
+from tests.e2e.test_compile_killed import TELEPROMPTERS, answer
 from tests.support.server import Answer, FakeServer, request_digest
 
 RUNS: dict[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
@@ -26,11 +27,17 @@ RUNS: dict[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
 }
 
 
-def compiled(tmp_path: Path, answer: Answer, *names: str, forks: Forks | None = None) -> list[bytes]:
+def compiled(
+    tmp_path: Path,
+    answer: Answer,
+    *names: str,
+    forks: Forks | None = None,
+    teleprompter: str | None = None,
+) -> list[bytes]:
     """Compile once a run of that name; each with all forgotten, and each request sent once."""
     found = []
     with FakeServer(answer, latency=(0.0, 0.03)) as server:
-        project = Project(tmp_path / "project", server.url)
+        project = Project(tmp_path / "project", server.url, teleprompter=teleprompter)
         for name in names:
             project.forget()
             server.reset()
@@ -49,6 +56,14 @@ def test_a_snapshot_is_the_same_however_it_is_compiled(tmp_path: Path) -> None:
     one, *others = compiled(tmp_path, topical, *RUNS)
     assert b"demos:" in one
     assert all(other == one for other in others)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gepa", "simba"])
+def test_so_it_is_where_the_words_of_the_tests_enter_prompts(tmp_path: Path, name: str) -> None:
+    runs = "one at a time", "64 at a time, verbose, in colour"
+    one, other = compiled(tmp_path, answer, *runs, teleprompter=TELEPROMPTERS[name])
+    assert one == other
 
 
 @pytest.mark.slow

@@ -12,6 +12,12 @@ def test_colour_addresses_and_line_ends_go() -> None:
     assert normalise_feedback("") == ""
 
 
+def test_sets_are_sorted_before_it_is_cut() -> None:
+    letters = [f"'{chr(i)}'" for i in range(0x4E00, 0x5600)]
+    one, other = (f"{{{', '.join(order)}}}" for order in (letters, reversed(letters)))
+    assert normalise_feedback(one) == normalise_feedback(other)
+
+
 def test_short_hexadecimal_numbers_are_data() -> None:
     assert normalise_feedback("got 0x1f") == "got 0x1f"
 

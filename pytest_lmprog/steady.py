@@ -1,0 +1,83 @@
+"""Texts with reprs of Python objects, made the same in every process: no addresses, sets in sorted order.
+
+Such texts (messages of assertions, errors of tools) enter prompts and cache keys, and the order of a set of
+strings is another one in each process.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+__all__ = ["steady"]
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+_OBJECT = re.compile(rb"<[^<>{}'\"\n]{0,200}>")
+_SET = re.compile(r"\{[^\s{}:,]")
+"""What may begin the repr of a set."""
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = frozenset("\\'\"abfnrtvxuUN")
+"""What follows a backslash in a repr; at anything else the parser would warn."""
+
+_LOOKED_AT = 20_000
+_ENDS, _ATTEMPTS = 12, 300
+
+
+def steady(text: str) -> str:
+    """Return ``text`` with ``0x...`` for addresses, and the elements of each repr of a set sorted.
+
+    Sets are found where their elements are literals, calls (``Point(x=1)``) or ``<...>``, within the first
+    20,000 characters. What else differs (``hash()`` of a text, random numbers, times) stays."""
+    if "0x" in text:
+        text = _ADDRESS.sub("0x...", text)
+    if "{" not in text:
+        return text
+    head, rest = text[:_LOOKED_AT], text[_LOOKED_AT:]
+    left = _ATTEMPTS
+    for start in reversed([match.start() for match in _SET.finditer(head)]):  # inner sets before outer ones
+        head, tried = _sorted_at(head, start, min(left, _ENDS))
+        left -= tried
+        if left <= 0:
+            break
+    return head + rest
+
+
+def _sorted_at(text: str, start: int, most: int) -> tuple[str, int]:
+    """Return ``text``, sorted what begins at ``start`` if it is a set, and how many ends of it were tried."""
+    end = start
+    for tried in range(1, most + 1):
+        end = text.find("}", end + 1)
+        if end < 0:
+            return text, tried
+        found = _sorted_set(text[start : end + 1])
+        if found is not None:
+            return text[:start] + found + text[end + 1 :], tried
+    return text, most
+
+
+def _sorted_set(text: str) -> str | None:
+    """Return the text of a set, sorted; as it is where it is something else that is whole; else None."""
+    if "\n" in text or not _ESCAPED.issuperset(_ESCAPE.findall(text)):
+        return None
+    try:
+        source = text.encode()
+        masked = _OBJECT.sub(lambda found: b"_" * len(found[0]), source)
+        node = ast.parse(masked, mode="eval").body
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    if not isinstance(node, ast.Set) or not all(map(_is_value, node.elts)):
+        return text
+    parts = [source[part.col_offset : part.end_col_offset] for part in node.elts]
+    if b"{%b}" % b", ".join(parts) != source:
+        return text  # it is written by somebody, not by repr()
+    return "{" + b", ".join(sorted(parts)).decode() + "}"
+
+
+def _is_value(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp | ast.BinOp):
+        return True  # -1, 1+2j
+    if isinstance(node, ast.Tuple):
+        return all(map(_is_value, node.elts))
+    if isinstance(node, ast.Name):
+        return node.id in ("nan", "inf") or not node.id.strip("_")  # a masked object
+    return isinstance(node, ast.Constant | ast.Call | ast.Attribute)
