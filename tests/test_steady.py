@@ -53,13 +53,9 @@ def test_what_is_no_repr_of_a_set_stays(text: str) -> None:
     assert steady(text) == text
 
 
+texts = st.text(max_size=4) | st.text("{}<>'\"\\ ab,:\n0x", max_size=5)
 values = st.recursive(
-    st.text(max_size=4)
-    | st.text("{}<>'\"\\ ab,:\n0x", max_size=5)
-    | st.integers()
-    | st.floats()
-    | st.booleans()
-    | st.none(),
+    texts | st.integers() | st.floats() | st.booleans() | st.none(),
     lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
     max_leaves=6,
 )
