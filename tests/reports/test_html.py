@@ -289,6 +289,9 @@ def test_a_plot_falls_back_on_what_is_known_of_all():
     assert "No candidate was evaluated fully" in html_report(
         replace(run, units=(replace(unit, candidates=none),))
     )
+    alone = html_report(replace(run, units=(replace(unit, candidates=unit.candidates[:1]),)))
+    assert "Compile: 1 candidate" in alone
+    assert "Score against" not in alone
 
 
 def test_prompts_before_and_after_are_compared():

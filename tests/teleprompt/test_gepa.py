@@ -292,7 +292,7 @@ class TestProposers:
 
         result = evolved(WorldLM(ladder), rows(3), max_metric_calls=9, instruction_proposer=proposer)
         assert result.notes == (
-            "1 reflections gave no instruction; the first: RuntimeError: "
+            "1 reflection gave no instruction; the first: RuntimeError: "
             "the program raised RuntimeError: no inspiration",
         )
 

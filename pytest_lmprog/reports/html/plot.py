@@ -109,6 +109,8 @@ def _plots(tried: Sequence[SavedCandidate]) -> str:
     scored = [candidate for candidate in tried if candidate.score is not None]
     if not scored:
         return '<p class="muted">No candidate was evaluated fully.</p>'
+    if len(scored) == 1:
+        return ""  # a point alone is above nothing
     name, words = _axis(scored)
     costs = {c.index: float(getattr(c, name)) for c in scored}
     plots = _plot(scored, costs, words, lambda c: _measure(c, name))

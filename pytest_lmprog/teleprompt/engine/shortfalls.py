@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["all_failed", "shortfalls"]
+__all__ = ["all_failed", "one_line", "shortfalls"]
 
 _CAUSE = 200
 
@@ -26,4 +26,10 @@ def all_failed(messages: Sequence[str], runs: int) -> str:
     """Return the first message in one line, to be appended to a note; nothing where some run did better."""
     if not messages or len(messages) < runs:
         return ""
-    return f"; the first: {' '.join(messages[0].split()):.{_CAUSE}}"
+    return f"; the first: {one_line(messages[0])}"
+
+
+def one_line(message: str) -> str:
+    """Return the beginning of a message in one line."""
+    lines = (" ".join(line.split()) for line in message.splitlines())
+    return f"{'; '.join(line for line in lines if line):.{_CAUSE}}"

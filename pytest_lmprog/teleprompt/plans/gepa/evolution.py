@@ -10,7 +10,7 @@ from pytest_lmprog.evaluation.scores import mean
 from pytest_lmprog.teleprompt.base import Candidate, CompileResult, Spent, StopReason
 from pytest_lmprog.teleprompt.engine.desk import Plan, Ticket
 from pytest_lmprog.teleprompt.engine.minibatches import minibatch
-from pytest_lmprog.teleprompt.engine.shortfalls import shortfalls
+from pytest_lmprog.teleprompt.engine.shortfalls import one_line, shortfalls
 from pytest_lmprog.teleprompt.engine.standing import checked_weights
 from pytest_lmprog.teleprompt.engine.study import Study
 from pytest_lmprog.teleprompt.gepa import GEPA, validates_on_trainset
@@ -260,6 +260,7 @@ class Evolution:
         failures = {place: error.message for place, error in errors.items() if error is not None}
         notes = [*shortfalls(failures, len(places), winner.score)]
         if self.unread:
-            first = " ".join(self.unread[0].split())
-            notes.append(f"{len(self.unread)} reflections gave no instruction; the first: {first:.200}")
+            count = len(self.unread)
+            what = "1 reflection" if count == 1 else f"{count} reflections"
+            notes.append(f"{what} gave no instruction; the first: {one_line(self.unread[0])}")
         return tuple(notes)
