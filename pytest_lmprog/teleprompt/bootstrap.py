@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.scores import Metric
@@ -63,6 +64,12 @@ class BootstrapFewShot(TeleprompterBase):
         check_integer("max_errors", self.max_errors, 1, optional=True)
         check_number("metric_threshold", self.metric_threshold, optional=True)
         check_shared(self)
+
+    @classmethod
+    def shared_by(cls, strategy: TeleprompterBase, **changes: Any) -> Self:
+        """Return the bootstrap with the settings that another strategy shares with it, ``changes`` apart."""
+        shared = {f.name: getattr(strategy, f.name) for f in fields(cls) if hasattr(strategy, f.name)}
+        return cls(**{**shared, **changes})
 
     def check(self, task: CompileTask) -> None:
         """As in the base; and the teacher must fit, and a metric count."""

@@ -68,15 +68,7 @@ class InferRules(TeleprompterBase):
 
     def bootstrapper(self) -> BootstrapFewShot:
         """Return the bootstrap with the settings that they share."""
-        return BootstrapFewShot(
-            self.metric,
-            self.metric_threshold,
-            self.teacher_settings,
-            self.max_bootstrapped_demos,
-            self.max_labeled_demos,
-            self.max_rounds,
-            self.max_errors,
-        )
+        return BootstrapFewShot.shared_by(self)
 
     def check(self, task: CompileTask) -> None:
         """As for BootstrapFewShot; and there must be a metric to rank by and a predictor that may change."""

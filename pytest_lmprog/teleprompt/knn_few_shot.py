@@ -74,15 +74,7 @@ class KNNFewShot(TeleprompterBase):
 
     def bootstrapper(self) -> BootstrapFewShot:
         """Return the bootstrap with the settings that they share."""
-        return BootstrapFewShot(
-            self.metric,
-            self.metric_threshold,
-            self.teacher_settings,
-            self.max_bootstrapped_demos,
-            self.max_labeled_demos,
-            self.max_rounds,
-            self.max_errors,
-        )
+        return BootstrapFewShot.shared_by(self)
 
     @property
     def shown(self) -> int:

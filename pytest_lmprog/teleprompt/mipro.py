@@ -172,14 +172,8 @@ class MIPROv2(TeleprompterBase):
 
     def bootstrapper(self) -> BootstrapFewShot:
         """Return the bootstrap that makes the demos."""
-        return BootstrapFewShot(
-            self.metric,
-            self.metric_threshold,
-            self.teacher_settings,
-            _ZERO_SHOT_DEMOS if self.zero_shot else self.max_bootstrapped_demos,
-            self.max_labeled_demos,
-            max_errors=self.max_errors,
-        )
+        demos = _ZERO_SHOT_DEMOS if self.zero_shot else self.max_bootstrapped_demos
+        return BootstrapFewShot.shared_by(self, max_bootstrapped_demos=demos)
 
     def compile(
         self,

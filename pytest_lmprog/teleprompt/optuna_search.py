@@ -74,15 +74,8 @@ class BootstrapFewShotWithOptuna(TeleprompterBase):
 
     def bootstrapper(self) -> BootstrapFewShot:
         """Return the bootstrap that finds the demos."""
-        return BootstrapFewShot(
-            self.metric,
-            self.metric_threshold,
-            self.teacher_settings,
-            self.max_bootstrapped_demos if self.max_demos is None else self.max_demos,
-            self.max_labeled_demos,
-            self.max_rounds,
-            self.max_errors,
-        )
+        demos = self.max_bootstrapped_demos if self.max_demos is None else self.max_demos
+        return BootstrapFewShot.shared_by(self, max_bootstrapped_demos=demos)
 
     def compile(
         self,
