@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from itertools import islice
 
 __all__ = ["steady"]
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _OBJECT = re.compile(rb"<[^<>{}'\"\n]{0,200}>")
+_BRACE = re.compile(r"[{}]")
 _SET = re.compile(r"\{[^\s{}:,]")
 """What may begin the repr of a set."""
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -20,7 +23,7 @@ _ESCAPED = frozenset("\\'\"abfnrtvxuUN")
 """What follows a backslash in a repr; at anything else the parser would warn."""
 
 _LOOKED_AT = 20_000
-_ENDS, _ATTEMPTS = 12, 300
+_STARTS, _ENDS, _BRACES, _WORK = 1_000, 12, 500, 200_000
 
 
 def steady(text: str) -> str:
@@ -33,26 +36,41 @@ def steady(text: str) -> str:
     if "{" not in text:
         return text
     head, rest = text[:_LOOKED_AT], text[_LOOKED_AT:]
-    left = _ATTEMPTS
-    for start in reversed([match.start() for match in _SET.finditer(head)]):  # inner sets before outer ones
-        head, tried = _sorted_at(head, start, min(left, _ENDS))
-        left -= tried
-        if left <= 0:
+    work = _WORK
+    starts = [match.start() for match in islice(_SET.finditer(head), _STARTS)]
+    for start in reversed(starts):  # inner sets before outer ones
+        head, done = _sorted_at(head, start)
+        work -= done
+        if work <= 0:
             break
     return head + rest
 
 
-def _sorted_at(text: str, start: int, most: int) -> tuple[str, int]:
-    """Return ``text``, sorted what begins at ``start`` if it is a set, and how many ends of it were tried."""
-    end = start
-    for tried in range(1, most + 1):
-        end = text.find("}", end + 1)
-        if end < 0:
-            return text, tried
-        found = _sorted_set(text[start : end + 1])
+def _sorted_at(text: str, start: int) -> tuple[str, int]:
+    """Return ``text``, sorted what begins at ``start`` if it is a set, and how many characters were read."""
+    done = 0
+    for end in islice(_ends(text, start), _ENDS):
+        found = _sorted_set(text[start:end])
+        done += end - start
         if found is not None:
-            return text[:start] + found + text[end + 1 :], tried
-    return text, most
+            return text[:start] + found + text[end:], done
+        if done > _LOOKED_AT:
+            break
+    return text, done
+
+
+def _ends(text: str, start: int) -> Iterator[int]:
+    """Yield where what begins at ``start`` may end: where braces are balanced; at any, as some are quoted."""
+    depth = 0
+    for number, brace in enumerate(_BRACE.finditer(text, start)):
+        depth += 1 if brace[0] == "{" else -1
+        if not depth:
+            yield brace.end()
+        if not depth or number == _BRACES:
+            break
+    end = start
+    while (end := text.find("}", end) + 1) > 0:
+        yield end
 
 
 def _sorted_set(text: str) -> str | None:

@@ -70,6 +70,11 @@ def test_the_order_of_a_set_is_not_told(items: list[Any], rng: Any) -> None:
     assert steady(steady(first)) == steady(first)
 
 
+def test_a_set_of_many_sets() -> None:
+    shown = [f"frozenset({{'{letter}'}})" for letter in "abcdefghijklmnopqrstuvw"]
+    assert steady(f"{{{', '.join(reversed(shown))}}}") == f"{{{', '.join(shown)}}}"
+
+
 def test_the_same_in_two_processes() -> None:
     code = (
         "from pytest_lmprog.steady import steady; import enum\n"
