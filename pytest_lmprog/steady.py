@@ -23,7 +23,7 @@ _ESCAPED = frozenset("\\'\"abfnrtvxuUN")
 """What follows a backslash in a repr; at anything else the parser would warn."""
 
 _LOOKED_AT = 20_000
-_STARTS, _ENDS, _BRACES, _WORK = 1_000, 12, 500, 200_000
+_STARTS, _ENDS, _BRACES, _WORK = 1_000, 100, 500, 200_000
 
 
 def steady(text: str) -> str:
