@@ -14,7 +14,10 @@ from itertools import islice
 __all__ = ["steady"]
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
-_OBJECT = re.compile(rb"<[^<>{}'\"\n]{0,200}>")
+_OBJECTS = (
+    re.compile(rb"<[^<>{}'\"\n]{0,200}>"),  # <Color.RED: 1>
+    re.compile(rb"<(?:class |[\w.]+: )(?:'[^'\\\n]*'|\"[^\"\\\n]*\")>"),  # <class 'int'>, <Kind.A: 'a'>
+)
 _BRACE = re.compile(r"[{}]")
 _SET = re.compile(r"\{[^\s{}:,]")
 """What may begin the repr of a set."""
@@ -77,18 +80,24 @@ def _sorted_set(text: str) -> str | None:
     """Return the text of a set, sorted; as it is where it is something else that is whole; else None."""
     if "\n" in text or not _ESCAPED.issuperset(_ESCAPE.findall(text)):
         return None
-    try:
-        source = text.encode()
-        masked = _OBJECT.sub(lambda found: b"_" * len(found[0]), source)
-        node = ast.parse(masked, mode="eval").body
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    source = text.encode("utf-8", "surrogatepass")
+    node = _parsed(source, _OBJECTS[0]) or _parsed(source, _OBJECTS[1])
+    if node is None:
         return None
     if not isinstance(node, ast.Set) or not all(map(_is_value, node.elts)):
         return text
     parts = [source[part.col_offset : part.end_col_offset] for part in node.elts]
     if b"{%b}" % b", ".join(parts) != source:
         return text  # it is written by somebody, not by repr()
-    return "{" + b", ".join(sorted(parts)).decode() + "}"
+    return "{" + b", ".join(sorted(parts)).decode("utf-8", "surrogatepass") + "}"
+
+
+def _parsed(source: bytes, objects: re.Pattern[bytes]) -> ast.expr | None:
+    """Return the expression, what ``objects`` matches taken for names; None where it is none."""
+    try:
+        return ast.parse(objects.sub(lambda found: b"_" * len(found[0]), source), mode="eval").body
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def _is_value(node: ast.expr) -> bool:

@@ -22,6 +22,8 @@ from pytest_lmprog.steady import steady
         ("{'b': {'z', 'a'}, 'a': 1}", "{'b': {'a', 'z'}, 'a': 1}"),
         ("{frozenset({'b', 'a'}), frozenset({'a'})}", "{frozenset({'a', 'b'}), frozenset({'a'})}"),
         ("{<Color.RED: 1>, <Color.BLUE: 2>}", "{<Color.BLUE: 2>, <Color.RED: 1>}"),
+        ("{<class 'str'>, <class 'int'>, 'a'}", "{'a', <class 'int'>, <class 'str'>}"),
+        ("{<Kind.B: 'b'>, <Kind.A: \"it's\">}", "{<Kind.A: \"it's\">, <Kind.B: 'b'>}"),
         ("{Point(x=2), Point(x=-1)}", "{Point(x=-1), Point(x=2)}"),
         ("{('b', 1), ('a', 2)}", "{('a', 2), ('b', 1)}"),
         ("{'don\\'t', \"can't\"}", "{\"can't\", 'don\\'t'}"),

@@ -22,9 +22,9 @@ _STRICT = {
     "$dynamicAnchor": "meta",
     "$ref": _LATEST,
     "properties": {
-        "discriminator": True,
-        "dependencies": {"not": {}},
-    },  # OpenAPI's, in pydantic's; draft-07's
+        "discriminator": True,  # of OpenAPI: pydantic writes it
+        "dependencies": {"not": {}},  # of draft 7: passed over in this one
+    },
     "patternProperties": {"^x-": True},
     "unevaluatedProperties": False,
 }

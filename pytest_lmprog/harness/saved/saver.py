@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from pytest_lmprog.lm.types import Message
 from pytest_lmprog.programs import Example, Prediction, Run
 from pytest_lmprog.programs.trace import PredictorCall
 from pytest_lmprog.signatures.fields import Field
+from pytest_lmprog.steady import steady
 
 __all__ = ["REPR", "Saver", "pointer", "stored"]
 
@@ -25,7 +25,6 @@ REPR = "$repr"
 """Key of what stands for a value without a JSON form."""
 
 _LONGEST_REPR = 4000
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 _EXACT = (str, int, float, bool, type(None))
 
 
@@ -50,7 +49,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _shown(value: Any) -> dict[str, str]:
-    text = _ADDRESS.sub("0x...", repr(value))
+    text = steady(repr(value))
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return {REPR: text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}..."}
 

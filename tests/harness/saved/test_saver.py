@@ -17,7 +17,7 @@ from pytest_lmprog.errors import UsageError
 from pytest_lmprog.evaluation.runner import error_info, run_example
 from pytest_lmprog.harness.saved.cases import SavedCase
 from pytest_lmprog.harness.saved.restored import Shown, restored_run
-from pytest_lmprog.harness.saved.saver import Saver, stored
+from pytest_lmprog.harness.saved.saver import REPR, Saver, stored
 from pytest_lmprog.programs import Example, Module, Run
 
 
@@ -223,3 +223,9 @@ def test_every_value_has_a_stored_form(value: Any) -> None:
     text = json.dumps(stored(value), allow_nan=False)
     assert json.loads(text) == stored(value)
     text.encode("utf-8")
+
+
+def test_a_value_without_a_form_is_shown_the_same_in_every_process() -> None:
+    letters = {chr(i) for i in range(97, 115)} | {object}
+    shown = ", ".join(sorted(map(repr, letters)))
+    assert stored(letters) == {REPR: f"{{{shown}}}"}
